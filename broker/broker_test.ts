@@ -1,0 +1,232 @@
+import { assert, assertEquals } from "@std/assert";
+import type { GatewayConfig } from "../shared/config/model.ts";
+import { gatewayConfig, serverConfig, toolText } from "./_testing/configs.ts";
+import { type Recorder, recorder } from "./_testing/recorder.ts";
+import { ScriptedServer } from "./_testing/scripted_server.ts";
+import { until } from "./_testing/until.ts";
+import { Broker } from "./broker.ts";
+import { addBrokerMetrics, internalPages } from "./internal.ts";
+import { Metrics } from "../shared/telemetry.ts";
+import { waitOnTimer } from "./upstream/alarm.ts";
+import { PATIENCE } from "./upstream/health.ts";
+import { openUpstream } from "./upstream/upstream_session.ts";
+
+/** A broker among scripted servers, which are found by name. */
+class World implements AsyncDisposable {
+  readonly servers = new Map<string, ScriptedServer>();
+  readonly log: Recorder = recorder();
+  readonly broker: Broker;
+  now = 0;
+
+  constructor() {
+    this.broker = new Broker({
+      open: (server, onNotification, signal) =>
+        openUpstream({
+          url: server.url,
+          fetch: (url, init) => this.servers.get(server.name)!.fetch(url, init),
+          headers: () => Promise.resolve([]),
+          version: "1",
+          limits: {
+            initializeMs: 60_000,
+            listMs: 60_000,
+            pingMs: 1_000,
+            listBytes: 100_000,
+            tools: 100,
+            pages: 10,
+          },
+          onNotification,
+          now: () => 0,
+        }, signal),
+      log: this.log,
+      now: () => this.now,
+      wait: waitOnTimer,
+      random: () => 0,
+      patience: { ...PATIENCE, backoffMs: 2, maxBackoffMs: 2, relistGapMs: 1 },
+      streams: {
+        queueEvents: 100,
+        queueBytes: 100_000,
+        keepAliveMs: 60_000,
+        streamsPerSession: 4,
+      },
+      version: "1",
+      settleMs: 5_000,
+    });
+  }
+
+  add(name: string, ...tools: string[]): ScriptedServer {
+    const server = new ScriptedServer();
+    server.pages = [tools.map((tool) => toolText(tool))];
+    this.servers.set(name, server);
+    return server;
+  }
+
+  get listed(): string {
+    return this.broker.catalog.state?.merged.tools
+      .map(({ exposed }) => exposed).join() ?? "nothing";
+  }
+
+  lists(...names: string[]): Promise<void> {
+    return until(
+      () => this.listed === names.join(),
+      `${names} listed`,
+    );
+  }
+
+  listen(id: string, view = ""): { told: () => number } {
+    const stream = this.broker.hub.open({
+      id,
+      view,
+      isLive: () => Promise.resolve(true),
+    })!;
+    let text = "";
+    const sink = new WritableStream<string>({
+      write: (chunk) => void (text += chunk),
+    });
+    stream.body.pipeThrough(new TextDecoderStream()).pipeTo(sink)
+      .catch(() => {});
+    return { told: () => text.split("list_changed").length - 1 };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.broker.close();
+  }
+}
+
+function configOf(...names: string[]): GatewayConfig {
+  return gatewayConfig(
+    names.map((name) => serverConfig(name, { prefix: `${name}_` })),
+    [{ name: "v", tools: ["a_x"], prompts: [] }],
+  );
+}
+
+Deno.test("servers come and go with the configuration, the others undisturbed", async () => {
+  await using world = new World();
+  const a = world.add("a", "x");
+  const b = world.add("b", "y");
+  world.broker.apply(configOf("a"));
+  await world.lists("a_x");
+  world.broker.apply(configOf("a", "b"));
+  await world.lists("a_x", "b_y");
+  world.broker.apply(configOf("b"));
+  await world.lists("b_y");
+  await until(() => a.sessions.size === 0, "a's session is ended");
+  assertEquals(a.count("initialize"), 1);
+  assertEquals(b.count("initialize"), 1);
+});
+
+Deno.test("a server that hangs or is down costs only its own tools", async () => {
+  await using world = new World();
+  world.add("a", "x");
+  world.add("hung", "y").hangsOn = ["initialize"];
+  const down = world.add("down", "z");
+  down.down = true;
+  world.broker.apply(configOf("down", "hung", "a"));
+  await world.lists("a_x");
+  assertEquals(world.broker.settled, false);
+  world.now = 5_000;
+  assertEquals(world.broker.settled, true);
+  down.down = false;
+  await world.lists("down_z", "a_x");
+});
+
+Deno.test("clients are told of changes to what they see, once each", async () => {
+  await using world = new World();
+  const a = world.add("a", "x");
+  const b = world.add("b", "y");
+  world.broker.apply(configOf("a", "b"));
+  await world.lists("a_x", "b_y");
+  await until(() => a.streamCount + b.streamCount === 2, "servers' streams");
+  const whole = world.listen("1");
+  const part = world.listen("2", "v");
+  const change = async (server: ScriptedServer, ...tools: string[]) => {
+    server.pages = [tools.map((tool) => toolText(tool))];
+    server.notify("notifications/tools/list_changed");
+    await until(
+      () => tools.every((tool) => world.listed.includes(tool)),
+      `${tools} listed`,
+    );
+  };
+  await change(b, "y", "more");
+  await until(() => whole.told() === 1, "the first hears of it");
+  await change(a, "x", "other");
+  await until(() => whole.told() === 2, "the first hears of that too");
+  assertEquals(part.told(), 0);
+  a.pages = [[toolText("x", { title: "X" })]];
+  a.notify("notifications/tools/list_changed");
+  await until(() => part.told() === 1, "the other hears of its own tool");
+  await until(() => whole.told() === 3, "and so does the first");
+});
+
+Deno.test("the status document says what each server is like", async () => {
+  await using world = new World();
+  const a = world.add("a");
+  a.pages = [[toolText("x"), '{"name":"bad"}']];
+  world.add("old").revision = "1999-01-01";
+  world.broker.apply({
+    ...gatewayConfig([
+      serverConfig("a", { prefix: "a_" }),
+      serverConfig("old"),
+      serverConfig("off", { state: "Disabled" }),
+    ]),
+    version: "v7",
+  });
+  await until(() => world.broker.settled, "settled");
+  const status = world.broker.status(["a problem"], true);
+  assertEquals(status.config, "v7");
+  assertEquals(status.configProblems, ["a problem"]);
+  assertEquals(
+    status.servers.map((s) => [s.name, s.state, s.tools, s.era]),
+    [
+      ["a", "ready", 1, "session"],
+      ["old", "refused", 0, undefined],
+      ["off", "disabled", 0, undefined],
+    ],
+  );
+  const [first, second] = status.servers;
+  assertEquals(first?.problems, ['tool "bad": inputSchema is missing']);
+  assertEquals(first?.revision, "2025-11-25");
+  assertEquals(first?.serverInfo, { name: "scripted", version: "0" });
+  assertEquals(first?.since, "1970-01-01T00:00:00.000Z");
+  assert(second?.lastError?.includes("1999-01-01"));
+});
+
+Deno.test("the internal pages tell whether the broker is ready, and why not", async () => {
+  await using world = new World();
+  world.add("a", "x").hangsOn = ["initialize"];
+  const draining = new AbortController();
+  const pages = internalPages({
+    broker: world.broker,
+    configProblems: () => [],
+    draining: draining.signal,
+  });
+  assertEquals(pages.ready(), {
+    ready: false,
+    reasons: ["no valid configuration yet"],
+  });
+  world.broker.apply(configOf("a"));
+  assertEquals(pages.ready().ready, false);
+  world.now = 5_000;
+  assertEquals(pages.ready(), { ready: true, reasons: [] });
+  draining.abort();
+  assertEquals(pages.ready(), { ready: false, reasons: ["draining"] });
+  assertEquals(pages.status().ready, false);
+});
+
+Deno.test("the metrics count servers, tools, streams and sessions", async () => {
+  await using world = new World();
+  world.add("a", "x", "y");
+  world.broker.apply(configOf("a"));
+  await world.lists("a_x", "a_y");
+  world.listen("1");
+  const metrics = new Metrics();
+  addBrokerMetrics(metrics, world.broker, () => Promise.resolve(7));
+  const { body } = await metrics.expose();
+  for (
+    const line of [
+      'mcp_gateway_servers{state="ready"} 1',
+      'mcp_gateway_tools{server="a"} 2',
+      "mcp_gateway_client_streams 1",
+      "mcp_gateway_sessions 7",
+    ]
+  ) assert(body.includes(`${line}\n`), `${line} in ${body}`);
+});

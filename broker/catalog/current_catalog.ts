@@ -1,0 +1,59 @@
+/**
+ * The catalog in force: one value, replaced whole, and whoever waits for the
+ * next one.
+ *
+ * @module
+ */
+
+import type { GatewayConfig } from "../../shared/config/model.ts";
+import type { MergedCatalog } from "./merge.ts";
+import { changedViews, makeViews, type Views } from "./views.ts";
+
+/** A catalog in force. */
+export interface CatalogState {
+  /** The configuration it was made from. */
+  readonly config: GatewayConfig;
+  /** The merged lists. */
+  readonly merged: MergedCatalog;
+  /** What clients see of it. */
+  readonly views: Views;
+}
+
+/** Holds the catalog in force. */
+export class CurrentCatalog {
+  #state: CatalogState | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  /** The catalog in force; undefined while there is no configuration. */
+  get state(): CatalogState | undefined {
+    return this.#state;
+  }
+
+  /**
+   * Puts a catalog in force.
+   *
+   * @returns Keys of the views that look different now.
+   */
+  replace(config: GatewayConfig, merged: MergedCatalog): readonly string[] {
+    const before = this.#state;
+    const views = makeViews(merged.tools, config.virtualServers);
+    this.#state = { config, merged, views };
+    if (before?.merged.catalog.version !== merged.catalog.version) {
+      for (const wake of this.#waiting) wake();
+    }
+    return changedViews(before?.views ?? new Map(), views);
+  }
+
+  /** Waits until the router's catalog is not `version`, or `signal` aborts. */
+  async changedFrom(version: string, signal: AbortSignal): Promise<void> {
+    while (
+      !signal.aborted && this.#state?.merged.catalog.version === version
+    ) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      this.#waiting.delete(resolve);
+    }
+  }
+}

@@ -1,0 +1,572 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { randomBytes } from "node:crypto";
+import type {
+  GatewayConfig,
+  VirtualServerConfig,
+} from "../shared/config/model.ts";
+import { signCaller } from "../shared/sessions/caller.ts";
+import { KeyRing } from "../shared/sessions/keys.ts";
+import { MemoryStore } from "../shared/sessions/memory_store.ts";
+import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
+import { gatewayConfig, serverConfig, toolBytes } from "./_testing/configs.ts";
+import { type Recorder, recorder } from "./_testing/recorder.ts";
+import { CurrentCatalog } from "./catalog/current_catalog.ts";
+import { mergeCatalog } from "./catalog/merge.ts";
+import { brokerHandler, type Handler } from "./handler.ts";
+import { Hub } from "./notifications/hub.ts";
+import { sessionEraEndpoint } from "./session_era/endpoint.ts";
+
+const VIRTUAL: readonly VirtualServerConfig[] = [
+  { name: "team/v", tools: ["w_now"], prompts: [] },
+];
+const CONFIG = gatewayConfig([
+  serverConfig("weather", { prefix: "w_" }),
+  serverConfig("plain"),
+], VIRTUAL);
+
+/** A broker's public side, without servers: their lists are put in by hand. */
+class Front {
+  readonly keys = new KeyRing(randomBytes(32));
+  readonly store = new MemoryStore();
+  readonly catalog = new CurrentCatalog();
+  readonly log: Recorder = recorder();
+  readonly hub = new Hub({
+    queueEvents: 10,
+    queueBytes: 10_000,
+    keepAliveMs: 60_000,
+    streamsPerSession: 2,
+  });
+  readonly ended: OpenBackend[] = [];
+  readonly sessions = new Sessions({
+    store: this.store,
+    keys: this.keys,
+    now: Date.now,
+    randomBytes,
+    log: this.log,
+  });
+  readonly handler: Handler = brokerHandler({
+    origins: { allowedOrigins: [], allowedHosts: [] },
+    callers: { keys: this.keys, path: "/mcp" },
+    sessionEra: sessionEraEndpoint({
+      sessions: this.sessions,
+      catalog: this.catalog,
+      hub: this.hub,
+      maxBodyBytes: 2_000,
+      version: "1",
+      log: this.log,
+      endBackends: (backends) => void this.ended.push(...backends),
+    }),
+    now: Date.now,
+    log: this.log,
+  });
+
+  constructor(config: GatewayConfig | undefined = CONFIG) {
+    if (config !== undefined) this.list(config, ["now", "__proto__"]);
+  }
+
+  list(config: GatewayConfig, names: readonly string[]): readonly string[] {
+    const lists = [
+      {
+        server: "weather",
+        listed: true,
+        pending: false,
+        tools: names.map((name) => toolBytes(name, { x: 1 })),
+      },
+      {
+        server: "plain",
+        listed: true,
+        pending: false,
+        tools: [toolBytes("echo")],
+      },
+    ];
+    return this.catalog.replace(config, mergeCatalog(config, lists));
+  }
+
+  request(
+    method: string,
+    options: {
+      body?: string;
+      path?: string;
+      session?: string | undefined;
+      headers?: Readonly<Record<string, string>>;
+      drop?: readonly string[];
+    } = {},
+  ): Promise<Response> {
+    const { body, path = "/mcp", session, headers = {}, drop = [] } = options;
+    const all = new Headers({
+      accept: "application/json, text/event-stream",
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(session === undefined ? {} : { "mcp-session-id": session }),
+      ...headers,
+    });
+    for (const name of drop) all.delete(name);
+    return this.handler(
+      new Request(`http://gw.test${path}`, {
+        method,
+        headers: all,
+        ...(body === undefined ? {} : { body }),
+      }),
+    );
+  }
+
+  post(
+    body: string,
+    session?: string,
+    headers: Readonly<Record<string, string>> = {},
+    path = "/mcp",
+  ): Promise<Response> {
+    return this.request("POST", { body, session, headers, path });
+  }
+
+  async initialize(
+    revision = "2025-11-25",
+    headers: Readonly<Record<string, string>> = {},
+    path = "/mcp",
+  ): Promise<string> {
+    const response = await this.post(
+      initializeText(revision),
+      undefined,
+      headers,
+      path,
+    );
+    assertEquals(response.status, 200);
+    await response.body?.cancel();
+    return response.headers.get("mcp-session-id")!;
+  }
+
+  [Symbol.dispose](): void {
+    this.hub.endAll();
+  }
+}
+
+function initializeText(revision: string, id = "1"): string {
+  return `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"protocolVersion":"${revision}","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`;
+}
+
+function call(method: string, params?: string, id = "1"): string {
+  return `{"jsonrpc":"2.0","id":${id},"method":"${method}"${
+    params === undefined ? "" : `,"params":${params}`
+  }}`;
+}
+
+const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+
+async function errorOf(response: Response) {
+  const text = await response.text();
+  const { id, error } = JSON.parse(text);
+  return {
+    status: response.status,
+    id,
+    code: error.code,
+    message: error.message,
+  };
+}
+
+async function namesOf(response: Response): Promise<string[]> {
+  assertEquals(response.status, 200);
+  const { result } = await response.json();
+  return result.tools.map((tool: { name: string }) => tool.name);
+}
+
+const NEGOTIATIONS = [
+  ["2025-11-25", "2025-11-25"],
+  ["2025-06-18", "2025-06-18"],
+  ["2025-03-26", "2025-03-26"],
+  ["2026-07-28", "2025-11-25"],
+  ["2024-11-05", "2025-11-25"],
+] as const;
+for (const [asked, answered] of NEGOTIATIONS) {
+  Deno.test(`initialize asking for ${asked} gets ${answered} and a session`, async () => {
+    using front = new Front();
+    const response = await front.post(initializeText(asked, '"first"'));
+    assertEquals(response.status, 200);
+    assertEquals(response.headers.get("content-type"), "application/json");
+    assertMatch(response.headers.get("mcp-session-id")!, /^[\x21-\x7e]+$/);
+    assertEquals(await response.json(), {
+      jsonrpc: "2.0",
+      id: "first",
+      result: {
+        protocolVersion: answered,
+        capabilities: { tools: { listChanged: true } },
+        serverInfo: { name: "mcp-gateway", version: "1" },
+      },
+    });
+  });
+}
+
+Deno.test("tools/list is every tool, prefixed, in the order of the file", async () => {
+  using front = new Front();
+  const session = await front.initialize();
+  const response = await front.post(
+    call("tools/list", undefined, "9007199254740993"),
+    session,
+  );
+  const text = await response.text();
+  // As the servers wrote it but for the name, ids as the client wrote them.
+  assertEquals(
+    text,
+    '{"jsonrpc":"2.0","id":9007199254740993,"result":{"tools":[' +
+      '{"name":"w_now","inputSchema":{"type":"object"},"x":1},' +
+      '{"name":"w___proto__","inputSchema":{"type":"object"},"x":1},' +
+      '{"name":"echo","inputSchema":{"type":"object"}}]}}',
+  );
+});
+
+const ANSWERS = [
+  { body: call("ping"), status: 200, result: {} },
+  { body: INITIALIZED, status: 202 },
+  { body: '{"jsonrpc":"2.0","method":"notifications/other"}', status: 202 },
+  { body: '{"jsonrpc":"2.0","id":1,"result":{}}', status: 202 },
+  { body: call("prompts/list"), status: 200, code: -32601 },
+  { body: call("server/discover"), status: 200, code: -32601 },
+  { body: call("tools/list", '{"cursor":""}'), status: 200, code: -32602 },
+  { body: call("tools/call", '{"name":"nope"}'), status: 200, code: -32602 },
+  {
+    body: call("tools/call", '{"name":"toString"}'),
+    status: 200,
+    code: -32602,
+  },
+  { body: call("tools/call", "{}"), status: 200, code: -32602 },
+  { body: call("tools/call", '{"name":"w_now"}'), status: 500, code: -32603 },
+  { body: "{", status: 400, code: -32700 },
+  { body: '{"jsonrpc":"2.0"}', status: 400, code: -32600 },
+  {
+    body: '{"jsonrpc":"2.0","id":1,"method":"ping","method":"x"}',
+    status: 400,
+    code: -32700,
+  },
+  { body: `"${"x".repeat(3_000)}"`, status: 413, code: -32600 },
+  { body: `[${call("ping")}]`, status: 400, code: -32600 },
+];
+for (const { body, status, ...want } of ANSWERS) {
+  Deno.test(`in a session ${body.slice(0, 70)} is answered ${status} ${want.code ?? ""}`, async () => {
+    using front = new Front();
+    const response = await front.post(body, await front.initialize());
+    assertEquals(response.status, status);
+    const text = await response.text();
+    if (want.code !== undefined) {
+      assertEquals(JSON.parse(text).error.code, want.code);
+    } else if (want.result !== undefined) {
+      assertEquals(JSON.parse(text).result, want.result);
+    } else assertEquals(text, "");
+  });
+}
+
+const BAD_HEADS = [
+  {
+    name: "another media type",
+    headers: { "content-type": "text/plain" },
+    status: 415,
+  },
+  { name: "no media type", drop: ["content-type"], status: 415 },
+  {
+    name: "a compressed body",
+    headers: { "content-encoding": "gzip" },
+    status: 415,
+  },
+  {
+    name: "JSON only accepted",
+    headers: { accept: "application/json" },
+    status: 406,
+  },
+  {
+    name: "a stream refused",
+    headers: { accept: "application/json, text/event-stream;q=0" },
+    status: 406,
+  },
+  {
+    name: "an unknown revision",
+    headers: { "mcp-protocol-version": "1999-01-01" },
+    status: 400,
+  },
+  {
+    name: "a foreign origin",
+    headers: { origin: "http://evil.example" },
+    status: 403,
+  },
+  { name: "a forged caller", headers: { "x-mcp-caller": "me" }, status: 403 },
+];
+for (const { name, headers, drop, status } of BAD_HEADS) {
+  Deno.test(`a POST with ${name} is refused with ${status}`, async () => {
+    using front = new Front();
+    const session = await front.initialize();
+    const response = await front.request("POST", {
+      body: call("ping"),
+      session,
+      ...(headers === undefined
+        ? {}
+        : { headers: headers as Record<string, string> }),
+      ...(drop === undefined ? {} : { drop }),
+    });
+    const { error } = await response.json();
+    assertEquals(response.status, status);
+    assertEquals(typeof error.code, "number");
+  });
+}
+
+Deno.test("a client that says charset and accepts anything is welcome", async () => {
+  using front = new Front();
+  const response = await front.request("POST", {
+    body: initializeText("2025-11-25"),
+    headers: {
+      "content-type": "application/json; charset=UTF-8",
+      accept: "*/*",
+    },
+  });
+  assertEquals(response.status, 200);
+  await response.body?.cancel();
+});
+
+const NO_SESSION = [
+  { name: "none", session: () => undefined, status: 400 },
+  { name: "an invented one", session: () => "abc", status: 404 },
+  {
+    name: "an altered one",
+    session: (real: string) => real.slice(0, -2) + "AA",
+    status: 404,
+  },
+];
+for (const { name, session, status } of NO_SESSION) {
+  for (const method of ["POST", "GET", "DELETE"]) {
+    Deno.test(`a ${method} with a session id, ${name}, is refused with ${status}`, async () => {
+      using front = new Front();
+      const real = await front.initialize();
+      const response = await front.request(method, {
+        session: session(real),
+        ...(method === "POST" ? { body: call("ping", undefined, "77") } : {}),
+      });
+      const error = await errorOf(response);
+      assertEquals(error.status, status);
+      assertEquals(error.id, method === "POST" ? 77 : null);
+    });
+  }
+}
+
+Deno.test("a session belongs to one identity on one route", async () => {
+  using front = new Front();
+  const mine = { authorization: "Bearer mine" };
+  const session = await front.initialize("2025-11-25", mine);
+  const statusOf = async (headers: Record<string, string>, path?: string) => {
+    const response = await front.post(call("ping"), session, headers, path);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await statusOf(mine), 200);
+  assertEquals(await statusOf({ authorization: "Bearer theirs" }), 404);
+  assertEquals(await statusOf({}), 404);
+  assertEquals(await statusOf(mine, "/mcp/team/v"), 404);
+});
+
+Deno.test("the router's statement of who calls counts, not the request's own", async () => {
+  using front = new Front();
+  const signed = (identity: string) => ({
+    "x-mcp-caller": signCaller(
+      front.keys,
+      { identity, route: "/mcp", virtualServer: "team/v" },
+      Date.now(),
+    ),
+  });
+  const session = await front.initialize("2025-11-25", signed("a"));
+  assertEquals(
+    await namesOf(await front.post(call("tools/list"), session, signed("a"))),
+    ["w_now"],
+  );
+  const other = await front.post(call("ping"), session, signed("b"));
+  assertEquals((await errorOf(other)).status, 404);
+});
+
+Deno.test("a virtual server shows its tools and refuses the others", async () => {
+  using front = new Front();
+  const path = "/mcp/team/v";
+  const session = await front.initialize("2025-11-25", {}, path);
+  const post = (body: string) => front.post(body, session, {}, path);
+  assertEquals(await namesOf(await post(call("tools/list"))), ["w_now"]);
+  const refused = await post(call("tools/call", '{"name":"echo"}'));
+  assertEquals((await errorOf(refused)).code, -32602);
+});
+
+for (const path of ["/mcp/team/none", "/mcp/__proto__"]) {
+  Deno.test(`an unknown virtual server, ${path}, is an error and no full list`, async () => {
+    using front = new Front();
+    const response = await front.post(
+      initializeText("2025-11-25"),
+      undefined,
+      {},
+      path,
+    );
+    assertEquals(response.headers.get("mcp-session-id"), null);
+    const error = await errorOf(response);
+    assertEquals([error.status, error.code], [404, -32602]);
+  });
+}
+
+Deno.test("batches are for 2025-03-26 only, and initialize never in one", async () => {
+  using front = new Front();
+  const session = await front.initialize("2025-03-26");
+  const batch = `[${call("ping", undefined, '"a"')},${INITIALIZED},${
+    call("tools/call", '{"name":"nope"}', "2")
+  }]`;
+  const answers = await (await front.post(batch, session)).json();
+  assertEquals(answers.length, 2);
+  assertEquals([answers[0].id, answers[0].result], ["a", {}]);
+  assertEquals([answers[1].id, answers[1].error.code], [2, -32602]);
+  assertEquals((await front.post(`[${INITIALIZED}]`, session)).status, 202);
+  const wrong = await front.post(`[${initializeText("2025-03-26")}]`, session);
+  assertEquals((await errorOf(wrong)).code, -32600);
+  const alone = await front.post(`[${initializeText("2025-03-26")}]`);
+  assertEquals((await errorOf(alone)).status, 400);
+  const young = await front.initialize("2025-06-18");
+  assertEquals((await errorOf(await front.post(batch, young))).code, -32600);
+});
+
+async function firstData(response: Response): Promise<string> {
+  let text = "";
+  const chunks = response.body!.pipeThrough(new TextDecoderStream());
+  for await (const chunk of chunks) {
+    text += chunk;
+    const data = /^data: (.*)$/m.exec(text)?.[1];
+    if (data !== undefined) return data;
+  }
+  throw new Error(`no data in ${JSON.stringify(text)}`);
+}
+
+Deno.test("a GET is a stream of what changes in the client's view", async () => {
+  using front = new Front();
+  const whole = await front.initialize();
+  const path = "/mcp/team/v";
+  const part = await front.initialize("2025-11-25", {}, path);
+  const get = (session: string, path: string) =>
+    front.request("GET", {
+      session,
+      path,
+      headers: { accept: "text/event-stream" },
+    });
+  const wholeStream = await get(whole, "/mcp");
+  const partStream = await get(part, path);
+  assertEquals(wholeStream.status, 200);
+  assertEquals(wholeStream.headers.get("content-type"), "text/event-stream");
+  assertEquals(wholeStream.headers.get("x-accel-buffering"), "no");
+  assertEquals(front.list(CONFIG, ["now", "more"]), [""]);
+  assertEquals(front.hub.announce([""], '{"whole":1}'), 1);
+  assertEquals(await firstData(wholeStream), '{"whole":1}');
+  assertEquals(front.list(CONFIG, ["more"]), ["", "team/v"]);
+  assertEquals(front.hub.announce(["team/v"], '{"part":1}'), 1);
+  assertEquals(await firstData(partStream), '{"part":1}');
+});
+
+Deno.test("a session has so many streams and no more", async () => {
+  using front = new Front();
+  const session = await front.initialize();
+  const get = () => front.request("GET", { session });
+  const open = [await get(), await get()];
+  const error = await errorOf(await get());
+  assertEquals([error.status, error.code], [429, -32600]);
+  await open[0]!.body!.cancel();
+  const again = await get();
+  assertEquals(again.status, 200);
+});
+
+Deno.test("a GET that accepts no event stream is refused with 406", async () => {
+  using front = new Front();
+  const response = await front.request("GET", {
+    session: await front.initialize(),
+    headers: { accept: "application/json" },
+  });
+  assertEquals((await errorOf(response)).status, 406);
+});
+
+Deno.test("DELETE ends the session, its streams and its servers' sessions", async () => {
+  using front = new Front();
+  const session = await front.initialize();
+  const stream = await front.request("GET", { session });
+  const verified = await front.sessions.verify(session, {
+    identity: "",
+    route: "/mcp",
+  });
+  assert(verified.kind === "live");
+  const server = { name: "weather", fingerprint: "weather-1" };
+  await front.sessions.backend(
+    verified.session,
+    server,
+    () => Promise.resolve({ id: "theirs", revision: "2025-11-25" }),
+    { deadlineMs: 5_000 },
+  );
+  const response = await front.request("DELETE", { session });
+  assertEquals(response.status, 204);
+  assertStringIncludes(await stream.text(), "retry:");
+  assertEquals(front.ended, [
+    { server, backend: { id: "theirs", revision: "2025-11-25" } },
+  ]);
+  for (const method of ["GET", "DELETE"]) {
+    const late = await front.request(method, { session });
+    assertEquals((await errorOf(late)).status, 404, method);
+  }
+  const late = await front.post(call("ping"), session);
+  assertEquals((await errorOf(late)).status, 404);
+});
+
+Deno.test("other methods and other paths are refused", async () => {
+  using front = new Front();
+  const put = await front.request("PUT", { body: "{}" });
+  assertEquals((await errorOf(put)).status, 405);
+  const elsewhere = await front.request("GET", { path: "/other" });
+  assertEquals(elsewhere.status, 404);
+  await elsewhere.body?.cancel();
+});
+
+Deno.test("without a configuration the gateway says so, and when to come back", async () => {
+  using front = new Front(gatewayConfig([]));
+  const bare = new CurrentCatalog();
+  const handler = brokerHandler({
+    origins: { allowedOrigins: [], allowedHosts: [] },
+    callers: { keys: front.keys, path: "/mcp" },
+    sessionEra: sessionEraEndpoint({
+      sessions: front.sessions,
+      catalog: bare,
+      hub: front.hub,
+      maxBodyBytes: 2_000,
+      version: "1",
+      log: front.log,
+      endBackends: () => {},
+    }),
+    now: Date.now,
+    log: front.log,
+  });
+  const response = await handler(
+    new Request("http://gw.test/mcp", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: initializeText("2025-11-25"),
+    }),
+  );
+  assertEquals(response.headers.get("retry-after"), "1");
+  assertEquals((await errorOf(response)).status, 503);
+});
+
+Deno.test("a store that is away is 503, with the request's own id", async () => {
+  using front = new Front();
+  front.store.create = () => Promise.reject(new Error("away"));
+  const response = await front.post(initializeText("2025-11-25", "9"));
+  assertEquals(response.headers.get("retry-after"), "1");
+  const error = await errorOf(response);
+  assertEquals([error.status, error.id], [503, 9]);
+});
+
+Deno.test("the log has no session ids, tokens or bodies in it", async () => {
+  using front = new Front();
+  const secret = "canary-1f3a";
+  const session = await front.initialize("2025-11-25", {
+    authorization: `Bearer ${secret}`,
+  });
+  await (await front.post(call("ping", `{"x":"${secret}"}`), session, {
+    authorization: `Bearer ${secret}`,
+  })).body?.cancel();
+  const said = JSON.stringify(front.log.records);
+  assert(!said.includes(session));
+  assert(!said.includes(secret));
+});

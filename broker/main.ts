@@ -1,0 +1,263 @@
+/**
+ * The broker: default backend of the gateway's endpoint. MCP server to
+ * clients, MCP client to servers. Here its parts meet the process: options,
+ * files, sockets, signals.
+ *
+ * @module
+ */
+
+import { randomBytes } from "node:crypto";
+import { type Address, formatAddress } from "../shared/address.ts";
+import { formatProblem } from "../shared/config/parse.ts";
+import { serverHeaders } from "../shared/config/secrets.ts";
+import { watchConfig } from "../shared/config/watch.ts";
+import { listenProblem, serveInternal } from "../shared/internal_server.ts";
+import { type Lifecycle, runUntilSignal } from "../shared/lifecycle.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { createLogger, type Logger } from "../shared/log.ts";
+import { type OptionValues, parseOptions } from "../shared/options.ts";
+import { loadKeyRing } from "../shared/sessions/keys.ts";
+import { openStore } from "../shared/sessions/open_store.ts";
+import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
+import {
+  addProcessMetrics,
+  LATENCY_BUCKETS,
+  Metrics,
+} from "../shared/telemetry.ts";
+import { describeVersion, VERSION } from "../shared/version.ts";
+import { Broker } from "./broker.ts";
+import { brokerHandler, type Handler } from "./handler.ts";
+import { addBrokerMetrics, internalPages } from "./internal.ts";
+import { BROKER_OPTIONS } from "./options.ts";
+import { sessionEraEndpoint } from "./session_era/endpoint.ts";
+import { waitOnTimer } from "./upstream/alarm.ts";
+import { connectWith, fetchWith, UPSTREAM_LIMITS } from "./upstream/connect.ts";
+import { SessionEnder } from "./upstream/end_sessions.ts";
+import { PATIENCE } from "./upstream/health.ts";
+
+type Options = OptionValues<typeof BROKER_OPTIONS>;
+
+/** A server that hangs keeps a starting broker from being ready this long. */
+const SETTLE_MS = 5_000;
+/** How often sessions are looked through. */
+const SWEEP_MS = 60_000;
+
+async function start(
+  options: Options,
+  life: Lifecycle,
+  metrics: Metrics,
+  log: Logger,
+): Promise<void> {
+  const secrets = {
+    secretsDir: options.secretsDir,
+    readTextFile: (path: string) => Deno.readTextFile(path),
+    env: (name: string) => Deno.env.get(name),
+  };
+  const keys = await loadKeyRing({
+    value: options.signingKey,
+    file: options.signingKeyFile,
+    previousValue: options.previousSigningKey,
+    previousFile: options.previousSigningKeyFile,
+    stateDir: options.stateDir,
+  });
+  const store = await openStore({
+    kind: options.store,
+    stateDir: options.stateDir,
+  });
+  const broker = new Broker({
+    open: connectWith(secrets),
+    log,
+    now: Date.now,
+    wait: waitOnTimer,
+    random: Math.random,
+    patience: PATIENCE,
+    streams: LIMITS,
+    version: VERSION,
+    settleMs: SETTLE_MS,
+  });
+  const ender = new SessionEnder({
+    fetch: fetchWith(secrets),
+    headers: (server) => serverHeaders(server, "calls", secrets),
+    timeoutMs: UPSTREAM_LIMITS.pingMs,
+    log,
+  });
+  const endBackends = (
+    backends: readonly OpenBackend[],
+    authorization?: string,
+  ) =>
+    ender.end(
+      backends,
+      broker.catalog.state?.config.servers ?? [],
+      authorization,
+    );
+  const sessions = new Sessions({
+    store,
+    keys,
+    now: Date.now,
+    randomBytes,
+    log,
+    onOrphan: (backend, server) => endBackends([{ backend, server }]),
+  });
+  let configProblems: readonly string[] = [];
+  const pages = internalPages({
+    broker,
+    configProblems: () => configProblems,
+    draining: life.draining,
+  });
+  addProcessMetrics(metrics, {
+    program: "broker",
+    now: Date.now,
+    memory: Deno.memoryUsage,
+  });
+  addBrokerMetrics(metrics, broker, () => sessions.count());
+  const internal = serveInternal({
+    ...pages,
+    address: options.internalListen,
+    option: "--internal-listen",
+    metrics,
+    log,
+  });
+  const handler = brokerHandler({
+    origins: options,
+    callers: {
+      keys,
+      path: options.path,
+      identityHeader: options.identityHeader,
+    },
+    sessionEra: sessionEraEndpoint({
+      sessions,
+      catalog: broker.catalog,
+      hub: broker.hub,
+      maxBodyBytes: options.maxBodyBytes,
+      version: VERSION,
+      log,
+      endBackends,
+    }),
+    now: Date.now,
+    log,
+  });
+  const server = listen(options.listen, measured(handler, metrics), log);
+  const watching = new AbortController();
+  await watchConfig({
+    file: options.config,
+    signal: watching.signal,
+    onChange: (config) => broker.apply(config),
+    onProblems: (problems) => {
+      configProblems = problems.map(formatProblem);
+    },
+    log,
+  });
+  const sweeping = setInterval(() => {
+    sweep(sessions, broker, endBackends).catch((error: unknown) => {
+      log.warn("sessions not looked through", { error });
+    });
+  }, SWEEP_MS);
+
+  life.onDrain("clients", async () => {
+    clearInterval(sweeping);
+    watching.abort();
+    const stopped = server.shutdown();
+    broker.endStreams();
+    await stopped;
+  });
+  life.onDrain("servers", async () => {
+    await Promise.all([broker.close(), ender.finish()]);
+  });
+  life.onDrain("session store", () => store.close());
+  life.onDrain("internal listener", () => internal.close());
+}
+
+async function sweep(
+  sessions: Sessions,
+  broker: Broker,
+  endBackends: (backends: readonly OpenBackend[]) => void,
+): Promise<void> {
+  // Open streams first: they are activity.
+  await broker.hub.sweep();
+  endBackends(await sessions.sweep());
+}
+
+/** Counts and times requests, streams until their first byte. */
+function measured(handler: Handler, metrics: Metrics): Handler {
+  const requests = metrics.counter(
+    "mcp_gateway_broker_requests_total",
+    "Requests that the broker answered, by HTTP method and status.",
+    ["method", "status"],
+  );
+  const seconds = metrics.histogram(
+    "mcp_gateway_broker_request_seconds",
+    "Time until the broker began to answer.",
+    LATENCY_BUCKETS,
+  );
+  return async (request) => {
+    const started = performance.now();
+    const response = await handler(request);
+    seconds.observe((performance.now() - started) / 1000);
+    requests.labels({
+      method: KNOWN_METHODS.includes(request.method) ? request.method : "other",
+      status: String(response.status),
+    }).inc();
+    return response;
+  };
+}
+
+const KNOWN_METHODS: readonly string[] = ["POST", "GET", "DELETE"];
+
+function listen(
+  address: Address,
+  handler: Handler,
+  log: Logger,
+): Deno.HttpServer<Deno.Addr> {
+  const onListen = (at: Deno.Addr) => {
+    const bound: Address = at.transport === "tcp"
+      ? { kind: "tcp", host: at.hostname, port: at.port }
+      : address;
+    log.info("listening", { listener: "mcp", address: formatAddress(bound) });
+  };
+  try {
+    return address.kind === "unix"
+      ? Deno.serve({ path: address.path, onListen }, handler)
+      : Deno.serve(
+        { hostname: address.host, port: address.port, onListen },
+        handler,
+      );
+  } catch (cause) {
+    throw new Error(listenProblem(address, "--listen", cause), { cause });
+  }
+}
+
+async function main(): Promise<number> {
+  const outcome = parseOptions(BROKER_OPTIONS, Deno.args, Deno.env, {
+    program: "broker",
+    summary: "MCP server to clients, MCP client to servers",
+  });
+  switch (outcome.kind) {
+    case "help":
+      console.log(outcome.text);
+      return 0;
+    case "version":
+      console.log(describeVersion("broker"));
+      return 0;
+    case "invalid":
+      for (const problem of outcome.problems) console.error(problem);
+      return 2;
+    case "options":
+      break;
+    default:
+      return outcome satisfies never;
+  }
+  const { values } = outcome;
+  const log = createLogger({
+    program: "broker",
+    level: values.logLevel,
+    format: values.logFormat,
+  });
+  const metrics = new Metrics();
+  return await runUntilSignal({
+    start: (life) => start(values, life, metrics, log),
+    drainSeconds: values.drainSeconds,
+    log,
+  });
+}
+
+if (import.meta.main) Deno.exit(await main());

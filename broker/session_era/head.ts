@@ -1,0 +1,70 @@
+/**
+ * Checks the head of a request of the session era: media types and revision.
+ * Pure.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
+ * @module
+ */
+
+import type { Refusal } from "../../shared/errors.ts";
+import { VERSION_HEADER } from "../../shared/headers.ts";
+import { isSessionRevision } from "../../shared/mcp.ts";
+
+/** Checks a POST; undefined where it may go on to its body. */
+export function checkPost(headers: Headers): Refusal | undefined {
+  if (!isJson(headers.get("content-type") ?? "")) {
+    return { kind: "unsupported media type" };
+  }
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    return {
+      kind: "unsupported media type",
+      detail: "Content-Encoding is not supported",
+    };
+  }
+  const accept = headers.get("accept");
+  if (
+    !accepts(accept, "application/json") ||
+    !accepts(accept, "text/event-stream")
+  ) return { kind: "not acceptable" };
+  return checkRevision(headers);
+}
+
+/** Checks a GET. */
+export function checkGet(headers: Headers): Refusal | undefined {
+  if (!accepts(headers.get("accept"), "text/event-stream")) {
+    return { kind: "not acceptable" };
+  }
+  return checkRevision(headers);
+}
+
+/**
+ * Checks the revision header: absent is allowed (2025-03-26 has none), a
+ * revision that we do not speak is not.
+ */
+export function checkRevision(headers: Headers): Refusal | undefined {
+  const revision = headers.get(VERSION_HEADER);
+  return revision === null || isSessionRevision(revision)
+    ? undefined
+    : { kind: "unsupported revision" };
+}
+
+/** `application/json`, optionally with `charset=utf-8`. */
+function isJson(value: string): boolean {
+  return /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i
+    .test(value);
+}
+
+/** Whether an Accept header, absent meaning anything, allows a media type. */
+function accepts(accept: string | null, type: string): boolean {
+  if (accept === null) return true;
+  const [group] = type.split("/");
+  return accept.split(",").some((range) => {
+    const [media = "", ...parameters] = range.trim().toLowerCase().split(
+      /\s*;\s*/,
+    );
+    const refused = parameters.some((p) => /^q\s*=\s*0(\.0*)?$/.test(p));
+    return !refused &&
+      (media === type || media === `${group}/*` || media === "*/*");
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * The handshake with a client: reads its InitializeRequest, writes our
+ * InitializeResult. Pure.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle#initialization
+ * @module
+ */
+
+import type { Refusal } from "../../shared/errors.ts";
+import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
+import {
+  type ClientCapabilities,
+  type Implementation,
+  negotiateRevision,
+  type SessionRevision,
+} from "../../shared/mcp.ts";
+
+/** What a client said at `initialize`, and the revision that follows. */
+export interface Handshake {
+  /** The revision that both will speak. */
+  readonly revision: SessionRevision;
+  /** What the client declared. */
+  readonly capabilities: ClientCapabilities;
+  /** What the client calls itself. */
+  readonly clientInfo?: Implementation;
+}
+
+/** Outcome of reading an InitializeRequest. */
+export type HandshakeOutcome =
+  | { readonly kind: "handshake"; readonly handshake: Handshake }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** Reads an InitializeRequest out of the body it came in. */
+export function readInitialize(
+  body: Uint8Array,
+  message: RequestMessage,
+): HandshakeOutcome {
+  const { params } = message;
+  if (params?.protocolVersion === undefined) {
+    return refused("params.protocolVersion is not a string");
+  }
+  const parsed: unknown = JSON.parse(
+    new TextDecoder().decode(body.subarray(params.start, params.end)),
+  );
+  if (!isObject(parsed)) return refused("params is not an object");
+  const capabilities = parsed["capabilities"] ?? {};
+  if (!isObject(capabilities)) {
+    return refused("params.capabilities is not an object");
+  }
+  const info = parsed["clientInfo"];
+  if (info !== undefined && !isImplementation(info)) {
+    return refused("params.clientInfo has no name and version");
+  }
+  return {
+    kind: "handshake",
+    handshake: {
+      revision: negotiateRevision(params.protocolVersion.value),
+      capabilities,
+      ...(info === undefined ? {} : { clientInfo: info }),
+    },
+  };
+}
+
+/** Writes an InitializeResult: JSON text. */
+export function writeInitializeResult(
+  revision: SessionRevision,
+  version: string,
+): string {
+  return JSON.stringify({
+    protocolVersion: revision,
+    // Only what is served.
+    capabilities: { tools: { listChanged: true } },
+    serverInfo: { name: "mcp-gateway", version },
+  });
+}
+
+function refused(detail: string): HandshakeOutcome {
+  return { kind: "refused", refusal: { kind: "invalid params", detail } };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isImplementation(value: unknown): value is Implementation {
+  return isObject(value) && typeof value["name"] === "string" &&
+    typeof value["version"] === "string";
+}

@@ -1,0 +1,112 @@
+/**
+ * Answers the requests of a client in a session that need nothing but the
+ * catalog. Pure.
+ *
+ * @module
+ */
+
+import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
+import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
+import { members } from "../../shared/jsonrpc/values.ts";
+import type { View } from "../catalog/views.ts";
+
+/** An answer: the raw result, or why there is none. */
+export type Answer =
+  | { readonly kind: "result"; readonly result: Uint8Array }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+const EMPTY = new TextEncoder().encode("{}");
+
+/**
+ * Answers one request.
+ *
+ * @param body The body that the request stands in.
+ * @param view What of the catalog the client sees.
+ */
+export function answerRequest(
+  body: Uint8Array,
+  request: RequestMessage,
+  view: View,
+): Answer {
+  switch (request.method) {
+    case "ping":
+      return { kind: "result", result: EMPTY };
+    case "tools/list":
+      return listTools(body, request, view);
+    case "tools/call":
+      return refuse(refuseCall(request, view));
+    case "initialize":
+      return refuse({
+        kind: "invalid request",
+        detail: "initialize must stand alone",
+      });
+    default:
+      return refuse({ kind: "unknown method", detail: request.method });
+  }
+}
+
+function listTools(
+  body: Uint8Array,
+  { params }: RequestMessage,
+  view: View,
+): Answer {
+  // The list has one page: no cursor was ever given out.
+  if (params !== undefined && members(body, params).has("cursor")) {
+    return refuse({ kind: "invalid params", detail: "unknown cursor" });
+  }
+  return { kind: "result", result: view.listing };
+}
+
+/** Calls go from Envoy to the server: here come only those that did not. */
+function refuseCall({ params }: RequestMessage, view: View): Refusal {
+  const name = params?.name?.value;
+  if (name === undefined) {
+    return { kind: "invalid params", detail: "params.name is not a string" };
+  }
+  const tool = view.tools.get(name);
+  if (tool === undefined) return { kind: "unknown tool", detail: name };
+  return {
+    kind: "internal error",
+    detail:
+      `the call of a tool of server ${tool.server} reached the broker: send it through Envoy and its router`,
+  };
+}
+
+function refuse(refusal: Refusal): Answer {
+  return { kind: "refused", refusal };
+}
+
+/** Writes an answer as a JSON-RPC response, with the request's own id. */
+export function writeAnswer(id: string, answer: Answer): Uint8Array {
+  const encoder = new TextEncoder();
+  if (answer.kind === "refused") {
+    return encoder.encode(replyToRefusal(answer.refusal, id).body);
+  }
+  return join([
+    encoder.encode(`{"jsonrpc":"2.0","id":${id},"result":`),
+    answer.result,
+    encoder.encode("}"),
+  ]);
+}
+
+/** Writes several responses as a batch (2025-03-26). */
+export function writeBatch(responses: readonly Uint8Array[]): Uint8Array {
+  const encoder = new TextEncoder();
+  const comma = encoder.encode(",");
+  return join([
+    encoder.encode("["),
+    ...responses.flatMap((one, index) => index === 0 ? [one] : [comma, one]),
+    encoder.encode("]"),
+  ]);
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}

@@ -1,0 +1,78 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { SecretIo } from "../../shared/config/secrets.ts";
+import { serverConfig } from "../_testing/configs.ts";
+import { startSdkServer } from "../_testing/sdk_server.ts";
+import { connectWith, fetchWith } from "./connect.ts";
+import { UpstreamError } from "./upstream_error.ts";
+
+const NEVER = new AbortController().signal;
+
+function secretsOf(files: Readonly<Record<string, string>>): SecretIo {
+  return {
+    secretsDir: "/secrets",
+    readTextFile: (path) => {
+      const text = files[path.slice("/secrets/".length)];
+      return text === undefined
+        ? Promise.reject(new Deno.errors.NotFound(path))
+        : Promise.resolve(text);
+    },
+    env: () => undefined,
+  };
+}
+
+Deno.test("a real server is initialized, listed, pinged and left", async () => {
+  await using server = startSdkServer(["a", "b"]);
+  const session = await connectWith(secretsOf({}))(
+    serverConfig("s", { url: server.url }),
+    () => {},
+    NEVER,
+  );
+  assertEquals(session.introduction.revision, "2025-11-25");
+  assertEquals((await session.listTools(NEVER)).items.length, 2);
+  await session.ping(NEVER);
+  assertEquals(server.sessions.size, 1);
+  await session.close();
+  assertEquals(server.sessions.size, 0);
+});
+
+Deno.test("a credential is read for each request, and no redirect gets it", async () => {
+  const seen: (string | null)[] = [];
+  await using elsewhere = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => {
+      seen.push("elsewhere");
+      return new Response();
+    },
+  );
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      await request.body?.cancel();
+      seen.push(request.headers.get("authorization"));
+      return Response.redirect(`http://127.0.0.1:${elsewhere.addr.port}/`, 307);
+    },
+  );
+  const files: Record<string, string> = { token: "Bearer one" };
+  const open = connectWith(secretsOf(files));
+  const config = serverConfig("s", {
+    url: `http://127.0.0.1:${server.addr.port}/mcp`,
+    headers: [{
+      name: "authorization",
+      value: { kind: "file", name: "token" },
+    }],
+  });
+  const attempt = () =>
+    assertRejects(() => open(config, () => {}, NEVER), UpstreamError);
+  assertStringIncludes((await attempt()).message, "redirects are not followed");
+  files["token"] = "Bearer two";
+  await attempt();
+  const response = await fetchWith(secretsOf(files))(config, {
+    redirect: "manual",
+  });
+  assertEquals(response.status, 307);
+  assertEquals(seen, ["Bearer one", "Bearer two", null]);
+  delete files["token"];
+  const error = await attempt();
+  assertStringIncludes(error.message, "file token");
+  assertEquals(seen.length, 3);
+});

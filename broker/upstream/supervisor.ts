@@ -1,0 +1,355 @@
+/**
+ * Looks after one MCP server: connects, lists, watches for changes, lists
+ * again, backs off, keeps the last good list through a grace period. Always
+ * works towards "connected and listed" from whatever state it is in; what has
+ * been reached is one {@linkcode ServerSnapshot}, replaced whole.
+ *
+ * @module
+ */
+
+import type { ServerConfig } from "../../shared/config/model.ts";
+import type { Logger } from "../../shared/log.ts";
+import type { ServerState } from "../../shared/status.ts";
+import { Alarm, type Wait } from "./alarm.ts";
+import {
+  afterFailure,
+  backoff,
+  type Health,
+  HEALTHY,
+  isDropped,
+  type Patience,
+} from "./health.ts";
+import { UpstreamError } from "./upstream_error.ts";
+import type {
+  ServerIntroduction,
+  UpstreamSession,
+} from "./upstream_session.ts";
+
+/** What is known of one server at one moment. */
+export interface ServerSnapshot {
+  /** Its configuration. */
+  readonly server: ServerConfig;
+  /** Its state. */
+  readonly state: ServerState;
+  /** Since when, milliseconds since the epoch. */
+  readonly since: number;
+  /** Whether it has been tried at least once. */
+  readonly tried: boolean;
+  /** Whether its tools were ever read. */
+  readonly known: boolean;
+  /** How it introduced itself last. */
+  readonly introduction?: ServerIntroduction;
+  /** Its tools, last known: JSON texts as it wrote them. */
+  readonly tools: readonly Uint8Array[];
+  /** Where its list was cut, and why. */
+  readonly problems: readonly string[];
+  /** Milliseconds its last list took. */
+  readonly latencyMs?: number;
+  /** What went wrong last, while it matters. */
+  readonly lastError?: string;
+}
+
+/** Opens a session with a server and tells of its notifications. */
+export type OpenUpstream = (
+  server: ServerConfig,
+  onNotification: (method: string) => void,
+  signal: AbortSignal,
+) => Promise<UpstreamSession>;
+
+/** What a supervisor needs. */
+export interface SupervisorOptions {
+  /** Opens sessions. */
+  readonly open: OpenUpstream;
+  /** Is told after each change of the snapshot. */
+  readonly onChange: () => void;
+  /** Is told of each change of state. */
+  readonly log: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Waits. */
+  readonly wait: Wait;
+  /** At least 0, below 1. */
+  readonly random: () => number;
+  /** How patient to be. */
+  readonly patience: Patience;
+}
+
+/** States in which clients see a server's tools. */
+export function isListed(state: ServerState): boolean {
+  return state === "ready" || state === "degraded";
+}
+
+/** Looks after one server until it is closed. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  #health: Health = HEALTHY;
+  readonly #closing = new AbortController();
+  readonly #announced = new Alarm();
+  readonly #leaving = new Set<Promise<void>>();
+  #snapshot: ServerSnapshot;
+  #running: Promise<void>;
+
+  /**
+   * Starts.
+   *
+   * @param server Its configuration.
+   * @param options What it needs.
+   * @param predecessor What was known of the same server (same URL) under
+   * another configuration: its list is kept until there is a new one.
+   */
+  constructor(
+    server: ServerConfig,
+    options: SupervisorOptions,
+    predecessor?: ServerSnapshot,
+  ) {
+    this.#options = options;
+    const kept = predecessor !== undefined && predecessor.known &&
+      isListed(predecessor.state);
+    this.#snapshot = {
+      ...(kept
+        ? predecessor
+        : { tried: false, known: false, tools: [], problems: [] }),
+      server,
+      state: kept ? "degraded" : "connecting",
+      since: options.now(),
+    };
+    if (server.state === "Disabled") {
+      this.#set({ state: "disabled", tried: true });
+      this.#running = Promise.resolve();
+    } else if (server.era === "stateless") {
+      this.#set({
+        state: "refused",
+        tried: true,
+        lastError:
+          "era is stateless (2026-07-28), which the gateway does not speak to servers yet",
+      });
+      this.#running = Promise.resolve();
+    } else {
+      this.#running = this.#run(this.#closing.signal);
+    }
+  }
+
+  /** What is known now. */
+  get snapshot(): ServerSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Stops, and ends the session with the server. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+    await Promise.all(this.#leaving);
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { patience, random, wait } = this.#options;
+    while (!signal.aborted) {
+      const outcome = await this.#live(signal);
+      if (signal.aborted) return;
+      await wait(
+        outcome === "refused"
+          ? patience.refusedMs
+          : outcome === "session gone"
+          ? 0
+          : backoff(this.#health, random(), patience),
+        signal,
+      );
+    }
+  }
+
+  /** One session, from opening it until it fails or we close. */
+  async #live(
+    signal: AbortSignal,
+  ): Promise<"closed" | "failed" | "refused" | "session gone"> {
+    const { open, now, patience } = this.#options;
+    const started = now();
+    let session: UpstreamSession | undefined;
+    try {
+      this.#announced.reset();
+      session = await open(
+        this.#snapshot.server,
+        (method) => {
+          if (method === "notifications/tools/list_changed") {
+            this.#announced.ring();
+          }
+        },
+        signal,
+      );
+      await this.#list(session, signal);
+      await this.#watch(session, signal);
+      return "closed";
+    } catch (error) {
+      if (signal.aborted) return "closed";
+      const gone = error instanceof UpstreamError &&
+        error.kind === "session gone";
+      // A server that was restarted is well; one that forgets each session at
+      // once is not.
+      if (gone && now() - started >= patience.reopenMs) return "session gone";
+      return this.#failed(error);
+    } finally {
+      if (session !== undefined) this.#leave(session);
+    }
+  }
+
+  /** Ends a session in the background: the next try need not wait for it. */
+  #leave(session: UpstreamSession): void {
+    const leaving: Promise<void> = session.close()
+      .catch((error: unknown) => {
+        this.#options.log.debug("session with server not ended", {
+          server: this.#snapshot.server.name,
+          error: describe(error),
+        });
+      })
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  /** Reads the list, and puts it in force. */
+  async #list(session: UpstreamSession, signal: AbortSignal): Promise<void> {
+    const { items, problems, tookMs } = await session.listTools(signal);
+    const { lastError: _, ...before } = this.#snapshot;
+    this.#health = HEALTHY;
+    this.#set({
+      ...before,
+      state: "ready",
+      tried: true,
+      known: true,
+      introduction: session.introduction,
+      tools: keepUnchanged(before.tools, items),
+      problems,
+      latencyMs: tookMs,
+    }, "replace");
+  }
+
+  /** Waits for changes and asks for signs of life, until something fails. */
+  async #watch(session: UpstreamSession, signal: AbortSignal): Promise<void> {
+    const { now, wait, patience } = this.#options;
+    const ending = new AbortController();
+    const both = AbortSignal.any([signal, ending.signal]);
+    const listening = this.#listen(session, both);
+    try {
+      let listedAt = now();
+      while (!signal.aborted) {
+        const rung = await this.#announced.wait(wait, patience.checkMs, signal);
+        if (signal.aborted) return;
+        if (rung || now() - listedAt >= patience.relistMs) {
+          await this.#list(session, signal);
+          listedAt = now();
+          await wait(patience.relistGapMs, signal);
+        } else {
+          await session.ping(signal);
+        }
+      }
+    } finally {
+      ending.abort();
+      await listening;
+    }
+  }
+
+  /**
+   * Keeps the notification stream open. A server without one is polled. What
+   * was announced while the stream was down is lost, so each end of it, and
+   * each new beginning, is reason enough to list again.
+   */
+  async #listen(
+    session: UpstreamSession,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { wait, patience, now, log } = this.#options;
+    let opened = 0;
+    let pause = patience.reopenMs;
+    while (!signal.aborted) {
+      const started = now();
+      let retryMs = 0;
+      try {
+        const outcome = await session.listen(signal, () => {
+          if (opened++ > 0) this.#announced.ring();
+        });
+        if (outcome.kind === "unsupported") return;
+        retryMs = outcome.retryMs ?? 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.debug("notification stream broke", {
+          server: this.#snapshot.server.name,
+          error: describe(error),
+        });
+        // Whether that means more than the stream, listing will tell.
+        this.#announced.ring();
+      }
+      // A stream that never lasts is no better than polling.
+      if (now() - started >= patience.checkMs) pause = patience.reopenMs;
+      await wait(Math.max(pause, Math.min(retryMs, patience.relistMs)), signal);
+      pause = Math.min(pause * 2, patience.relistMs);
+    }
+  }
+
+  #failed(error: unknown): "failed" | "refused" {
+    const { now, patience } = this.#options;
+    const lastError = describe(error);
+    if (error instanceof UpstreamError && error.kind === "below minimum") {
+      this.#health = HEALTHY;
+      this.#set({ state: "refused", tried: true, lastError, tools: [] });
+      return "refused";
+    }
+    this.#health = afterFailure(this.#health, now());
+    const keep = isListed(this.#snapshot.state) &&
+      !isDropped(this.#health, now(), patience);
+    this.#set({ state: keep ? "degraded" : "failed", tried: true, lastError });
+    return "failed";
+  }
+
+  #set(change: Partial<ServerSnapshot>, how?: "replace"): void {
+    const before = this.#snapshot;
+    const state = change.state ?? before.state;
+    const next = {
+      ...(how === "replace" ? {} : before),
+      ...change,
+      server: before.server,
+      state,
+      since: state === before.state ? before.since : this.#options.now(),
+    } as ServerSnapshot;
+    this.#snapshot = next;
+    this.#report(before, next);
+    this.#options.onChange();
+  }
+
+  #report(before: ServerSnapshot, next: ServerSnapshot): void {
+    const { log } = this.#options;
+    const fields = {
+      server: next.server.name,
+      was: before.state,
+      ...(next.introduction === undefined
+        ? {}
+        : { revision: next.introduction.revision }),
+      tools: next.tools.length,
+      ...(next.lastError === undefined ? {} : { error: next.lastError }),
+    };
+    if (before.state === next.state) {
+      if (next.tools !== before.tools) log.info("server listed again", fields);
+      return;
+    }
+    const message = `server ${next.state}`;
+    if (next.state === "ready" || next.state === "disabled") {
+      log.info(message, fields);
+    } else log.warn(message, fields);
+  }
+}
+
+/** The old list where the new one is equal: nothing needs to be done then. */
+function keepUnchanged(
+  before: readonly Uint8Array[],
+  after: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const same = before.length === after.length &&
+    before.every((item, index) => equalBytes(item, after[index]!));
+  return same ? before : after;
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.byteLength === b.byteLength &&
+    a.every((byte, index) => byte === b[index]);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

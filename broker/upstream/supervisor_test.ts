@@ -1,0 +1,278 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { ServerConfig } from "../../shared/config/model.ts";
+import { serverConfig, toolText } from "../_testing/configs.ts";
+import { type Recorder, recorder } from "../_testing/recorder.ts";
+import { ScriptedServer } from "../_testing/scripted_server.ts";
+import { until } from "../_testing/until.ts";
+import { waitOnTimer } from "./alarm.ts";
+import { PATIENCE, type Patience } from "./health.ts";
+import {
+  type ServerSnapshot,
+  Supervisor,
+  type SupervisorOptions,
+} from "./supervisor.ts";
+import { openUpstream } from "./upstream_session.ts";
+
+/** Nothing happens by itself in such a test, but for trying again. */
+const QUIET: Patience = {
+  ...PATIENCE,
+  checkMs: 60_000,
+  backoffMs: 1,
+  maxBackoffMs: 5,
+  refusedMs: 5,
+  reopenMs: 1,
+  relistGapMs: 1,
+};
+
+class Watched implements AsyncDisposable {
+  readonly log: Recorder = recorder();
+  readonly supervisor: Supervisor;
+  changes = 0;
+
+  constructor(
+    readonly server: ScriptedServer,
+    patience: Partial<Patience> = {},
+    config: Partial<ServerConfig> = {},
+    predecessor?: ServerSnapshot,
+  ) {
+    const options: SupervisorOptions = {
+      open: (_server, onNotification, signal) =>
+        openUpstream({
+          url: "http://server.test/mcp",
+          fetch: server.fetch,
+          headers: () => Promise.resolve([]),
+          version: "1",
+          limits: {
+            initializeMs: 100,
+            listMs: 100,
+            pingMs: 100,
+            listBytes: 100_000,
+            tools: 100,
+            pages: 10,
+          },
+          onNotification,
+          now: () => performance.now(),
+        }, signal),
+      onChange: () => this.changes++,
+      log: this.log,
+      now: () => performance.now(),
+      wait: waitOnTimer,
+      random: () => 0.5,
+      patience: { ...QUIET, ...patience },
+    };
+    this.supervisor = new Supervisor(
+      serverConfig("s", config),
+      options,
+      predecessor,
+    );
+  }
+
+  get now(): ServerSnapshot {
+    return this.supervisor.snapshot;
+  }
+
+  get tools(): string[] {
+    return this.now.tools.map((raw) =>
+      JSON.parse(new TextDecoder().decode(raw)).name
+    );
+  }
+
+  /** States that were logged, in order. */
+  get states(): string[] {
+    return this.log.records.map(({ message }) => message)
+      .filter((message) => message.startsWith("server "))
+      .map((message) => message.slice("server ".length));
+  }
+
+  reaches(state: string): Promise<void> {
+    return until(() => this.now.state === state, `state ${state}`);
+  }
+
+  lists(...names: string[]): Promise<void> {
+    return until(
+      () => this.tools.join() === names.join(),
+      `tools ${names}; has ${this.tools}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.supervisor.close();
+  }
+}
+
+function serverWith(...names: string[]): ScriptedServer {
+  const server = new ScriptedServer();
+  setTools(server, ...names);
+  return server;
+}
+
+function setTools(server: ScriptedServer, ...names: string[]): void {
+  server.pages = [names.map((name) => toolText(name))];
+}
+
+Deno.test("a supervisor connects, lists and leaves nothing open", async () => {
+  const server = serverWith("a", "b");
+  {
+    await using watched = new Watched(server);
+    assertEquals(watched.now.state, "connecting");
+    assertEquals(watched.now.tried, false);
+    await watched.reaches("ready");
+    assertEquals(watched.tools, ["a", "b"]);
+    assertEquals(watched.now.introduction?.serverInfo.name, "scripted");
+    assertEquals(watched.now.tried, true);
+    assertEquals(typeof watched.now.latencyMs, "number");
+    await until(() => server.streamCount === 1, "the stream is open");
+  }
+  assertEquals(server.streamCount, 0);
+  assertEquals(server.sessions.size, 0);
+});
+
+Deno.test("a supervisor lists again when told, and says each change once", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server);
+  await until(() => server.streamCount === 1, "the stream is open");
+  setTools(server, "a", "b");
+  server.notify("notifications/tools/list_changed");
+  await watched.lists("a", "b");
+  const listed = watched.now.tools;
+  const lists = server.count("tools/list");
+  server.notify("notifications/prompts/list_changed");
+  server.notify("notifications/tools/list_changed");
+  await until(
+    () => server.count("tools/list") > lists,
+    "the server is asked again",
+  );
+  await until(() => watched.now.state === "ready", "ready");
+  assert(watched.now.tools === listed, "an equal list is the same list");
+});
+
+Deno.test("a supervisor asks once for many announcements", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server, { relistGapMs: 20 });
+  await until(() => server.streamCount === 1, "the stream is open");
+  for (let i = 0; i < 500; i++) {
+    server.notify("notifications/tools/list_changed");
+  }
+  setTools(server, "b");
+  server.notify("notifications/tools/list_changed");
+  await watched.lists("b");
+  assert(server.count("tools/list") < 10, String(server.count("tools/list")));
+});
+
+Deno.test("a supervisor polls a server that announces nothing", async () => {
+  const server = serverWith("a");
+  server.replies.set("GET", () => new Response(null, { status: 405 }));
+  await using watched = new Watched(server, { checkMs: 2, relistMs: 4 });
+  await watched.reaches("ready");
+  setTools(server, "polled");
+  await watched.lists("polled");
+  assert(server.count("ping") > 0, "it asked for signs of life in between");
+});
+
+Deno.test("a supervisor lists again when a stream that broke is open again", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server);
+  await until(() => server.streamCount === 1, "the stream is open");
+  setTools(server, "missed");
+  server.breakStreams();
+  await watched.lists("missed");
+  await until(() => server.streamCount === 1, "the stream is open again");
+  assertEquals(watched.states.filter((state) => state === "degraded"), []);
+});
+
+Deno.test("a restarted server gets a new session and falters not once", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server);
+  await until(() => server.streamCount === 1, "the stream is open");
+  await until(() => performance.now() - watched.now.since > 5, "some time");
+  server.sessions.clear();
+  setTools(server, "new");
+  server.breakStreams();
+  await watched.lists("new");
+  assertEquals(watched.states, ["ready", "listed again"]);
+  assertEquals(server.count("initialize"), 2);
+});
+
+Deno.test("a server that falters keeps its list through the grace, then loses it", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server, { graceMs: 100, checkMs: 5 });
+  await watched.reaches("ready");
+  server.down = true;
+  await watched.reaches("degraded");
+  assertStringIncludes(watched.now.lastError!, "connection refused");
+  assertEquals(watched.tools, ["a"]);
+  const faltering = watched.now.since;
+  await watched.reaches("failed");
+  assert(watched.now.since - faltering > 95, "the grace was kept");
+  server.down = false;
+  await watched.reaches("ready");
+  assertEquals(watched.now.lastError, undefined);
+  assertEquals(watched.states, ["ready", "degraded", "failed", "ready"]);
+});
+
+for (const method of ["initialize", "tools/list"]) {
+  Deno.test(`a server that hangs on ${method} has failed, until it does not`, async () => {
+    const server = serverWith("a");
+    server.hangsOn = [method];
+    await using watched = new Watched(server);
+    await watched.reaches("failed");
+    assertStringIncludes(watched.now.lastError!, "no answer within 100 ms");
+    server.hangsOn = [];
+    await watched.reaches("ready");
+  });
+}
+
+Deno.test("a server that answers garbage keeps its last good list", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server);
+  await until(() => server.streamCount === 1, "the stream is open");
+  server.replies.set("tools/list", () => Response.json({ tools: "none" }));
+  server.notify("notifications/tools/list_changed");
+  await watched.reaches("degraded");
+  assertEquals(watched.tools, ["a"]);
+  server.replies.clear();
+  await watched.reaches("ready");
+});
+
+Deno.test("a server below the minimum is refused, and looked at again", async () => {
+  const server = serverWith("a");
+  server.revision = "1999-01-01";
+  await using watched = new Watched(server);
+  await watched.reaches("refused");
+  assertStringIncludes(watched.now.lastError!, "1999-01-01");
+  assertEquals(watched.tools, []);
+  server.revision = "2024-11-05";
+  await watched.reaches("ready");
+  assertEquals(watched.now.introduction?.revision, "2024-11-05");
+});
+
+const NEVER_ASKED: readonly {
+  config: Partial<ServerConfig>;
+  state: string;
+}[] = [
+  { config: { state: "Disabled" }, state: "disabled" },
+  { config: { era: "stateless" }, state: "refused" },
+];
+for (const { config, state } of NEVER_ASKED) {
+  Deno.test(`a server with ${JSON.stringify(config)} is ${state}, unasked`, async () => {
+    const server = serverWith("a");
+    await using watched = new Watched(server, {}, config);
+    assertEquals(watched.now.state, state);
+    assertEquals(watched.now.tried, true);
+    assertEquals(server.seen, []);
+  });
+}
+
+Deno.test("a successor keeps the list of the same server until it has its own", async () => {
+  const server = serverWith("a");
+  const first = new Watched(server);
+  await first.reaches("ready");
+  await first.supervisor.close();
+  server.hangsOn = ["initialize"];
+  await using second = new Watched(server, {}, {}, first.now);
+  assertEquals(second.now.state, "degraded");
+  assertEquals(second.tools, ["a"]);
+  setTools(server, "b");
+  server.hangsOn = [];
+  await second.lists("b");
+});

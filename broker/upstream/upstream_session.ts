@@ -1,0 +1,320 @@
+/**
+ * A session of the broker with one MCP server of the session era: handshake
+ * with the minimum a server must meet, lists read to the last page, ping,
+ * notifications.
+ *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle
+ * @module
+ */
+
+import {
+  isUpstreamRevision,
+  LATEST_SESSION_REVISION,
+  type UpstreamRevision,
+} from "../../shared/mcp.ts";
+import {
+  Exchange,
+  type ExchangeOptions,
+  type ListenOutcome,
+  type RequestLimits,
+} from "./exchange.ts";
+import { type ListPage, readPage } from "./list_page.ts";
+import { isObject, member } from "./server_message.ts";
+import { UpstreamError } from "./upstream_error.ts";
+
+/** How much is read of a server, and how long it may take. */
+export interface UpstreamLimits {
+  /** Milliseconds to open a session. */
+  readonly initializeMs: number;
+  /** Milliseconds to read one list, all pages together. */
+  readonly listMs: number;
+  /** Milliseconds for a short request: ping, DELETE. */
+  readonly pingMs: number;
+  /** Bytes of one list, all pages together. */
+  readonly listBytes: number;
+  /** Tools taken. */
+  readonly tools: number;
+  /** Pages read. */
+  readonly pages: number;
+}
+
+/** What {@linkcode openUpstream} needs. */
+export interface UpstreamOptions
+  extends Omit<ExchangeOptions, "onNotification" | "maxBytes"> {
+  /** The gateway's version, for `clientInfo`. */
+  readonly version: string;
+  /** Limits in size and time. */
+  readonly limits: UpstreamLimits;
+  /** Is told of each notification of the server. */
+  readonly onNotification: (method: string) => void;
+  /** Milliseconds since some point; for measuring. */
+  readonly now: () => number;
+}
+
+/** A server as it introduced itself. */
+export interface ServerIntroduction {
+  /** The negotiated revision. */
+  readonly revision: UpstreamRevision;
+  /** What it declared. */
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  /** Name and version. */
+  readonly serverInfo: { readonly name: string; readonly version: string };
+}
+
+/** A list as it was read. */
+export interface UpstreamList {
+  /** JSON text of each item, UTF-8, as the server wrote it. */
+  readonly items: readonly Uint8Array[];
+  /** Where the list was cut, and why. */
+  readonly problems: readonly string[];
+  /** Milliseconds it took. */
+  readonly tookMs: number;
+}
+
+/** An open session with a server. */
+export interface UpstreamSession {
+  /** The server as it introduced itself. */
+  readonly introduction: ServerIntroduction;
+  /** Reads the whole list of tools; empty where the server has no tools. */
+  listTools(signal: AbortSignal): Promise<UpstreamList>;
+  /** Asks for a sign of life. */
+  ping(signal: AbortSignal): Promise<void>;
+  /** Reads the notification stream until it ends. */
+  listen(signal: AbortSignal, onOpen: () => void): Promise<ListenOutcome>;
+  /** Ends the session at the server, as far as the server will. */
+  close(): Promise<void>;
+}
+
+/** Capabilities of which a server needs at least one to be of use. */
+const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
+
+/**
+ * Codes by which a server of the stateless era says no to `initialize`:
+ * method not found, unsupported revision (2026-07-28, versioning).
+ */
+const STATELESS_ERA_CODES: readonly number[] = [-32601, -32022];
+
+/**
+ * Opens a session.
+ *
+ * @throws {UpstreamError} `below minimum` where the server can be reached and
+ * will not do; other kinds where it cannot be told.
+ */
+export async function openUpstream(
+  options: UpstreamOptions,
+  signal: AbortSignal,
+): Promise<UpstreamSession> {
+  const { limits } = options;
+  const exchange = new Exchange({ ...options, maxBytes: limits.listBytes });
+  const started = options.now();
+  try {
+    const introduction = await introduce(exchange, options, signal);
+    exchange.revision = introduction.revision;
+    await exchange.notify("notifications/initialized", {
+      signal,
+      timeoutMs: Math.max(1, limits.initializeMs - (options.now() - started)),
+    });
+    return new OpenSession(exchange, introduction, options);
+  } catch (error) {
+    // A server may have opened a session that we have no use for.
+    await close(exchange, limits);
+    throw error;
+  }
+}
+
+async function introduce(
+  exchange: Exchange,
+  options: UpstreamOptions,
+  signal: AbortSignal,
+): Promise<ServerIntroduction> {
+  const params = {
+    protocolVersion: LATEST_SESSION_REVISION,
+    capabilities: {},
+    clientInfo: { name: "mcp-gateway", version: options.version },
+  };
+  try {
+    const { value } = await exchange.request(
+      "initialize",
+      JSON.stringify(params),
+      { signal, timeoutMs: options.limits.initializeMs },
+    );
+    return readIntroduction(value);
+  } catch (error) {
+    if (
+      error instanceof UpstreamError && error.code !== undefined &&
+      STATELESS_ERA_CODES.includes(error.code)
+    ) {
+      throw new UpstreamError("below minimum", {
+        message:
+          `the server refuses initialize (${error.code}): it seems to speak only the stateless era (2026-07-28), which the gateway does not speak to servers yet`,
+        code: error.code,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+/** Reads an InitializeResult and holds it against the minimum. Pure. */
+export function readIntroduction(result: unknown): ServerIntroduction {
+  if (!isObject(result)) throw below("its InitializeResult is not an object");
+  const revision = member(result, "protocolVersion");
+  if (!isUpstreamRevision(revision)) {
+    throw below(
+      `it speaks revision ${
+        JSON.stringify(revision)?.slice(0, 40)
+      }, which the gateway does not`,
+    );
+  }
+  const capabilities = member(result, "capabilities");
+  if (
+    !isObject(capabilities) ||
+    !USEFUL_CAPABILITIES.some((name) => isObject(member(capabilities, name)))
+  ) {
+    throw below(`it declares none of ${USEFUL_CAPABILITIES.join(", ")}`);
+  }
+  const info = member(result, "serverInfo");
+  const text = (key: string) => {
+    const value = isObject(info) ? member(info, key) : undefined;
+    return typeof value === "string" ? value.slice(0, 200) : "";
+  };
+  return {
+    revision,
+    capabilities,
+    serverInfo: { name: text("name"), version: text("version") },
+  };
+}
+
+function below(why: string): UpstreamError {
+  return new UpstreamError("below minimum", {
+    message: `the server cannot be used: ${why}`,
+  });
+}
+
+class OpenSession implements UpstreamSession {
+  readonly introduction: ServerIntroduction;
+  readonly #exchange: Exchange;
+  readonly #options: UpstreamOptions;
+
+  constructor(
+    exchange: Exchange,
+    introduction: ServerIntroduction,
+    options: UpstreamOptions,
+  ) {
+    this.#exchange = exchange;
+    this.introduction = introduction;
+    this.#options = options;
+  }
+
+  async listTools(signal: AbortSignal): Promise<UpstreamList> {
+    if (!isObject(member(this.introduction.capabilities, "tools"))) {
+      return { items: [], problems: [], tookMs: 0 };
+    }
+    const { limits, now } = this.#options;
+    const started = now();
+    const list = await readList(
+      (cursor, maxBytes) =>
+        this.#page(cursor, {
+          signal,
+          timeoutMs: Math.max(1, limits.listMs - (now() - started)),
+          maxBytes,
+        }),
+      limits,
+    );
+    return { ...list, tookMs: Math.round(now() - started) };
+  }
+
+  async #page(cursor: string | undefined, limits: RequestLimits) {
+    const params = cursor === undefined
+      ? undefined
+      : JSON.stringify({ cursor });
+    const { text, result } = await this.#exchange.request(
+      "tools/list",
+      params,
+      limits,
+    );
+    const page = readPage(text, result, "tools");
+    if (page !== undefined) return { ...page, size: text.length };
+    throw new UpstreamError("invalid answer", {
+      message: "the answer is not MCP: tools/list has no array of tools",
+    });
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    const timeoutMs = this.#options.limits.pingMs;
+    try {
+      await this.#exchange.request("ping", undefined, { signal, timeoutMs });
+    } catch (error) {
+      // Even "method not found" is a sign of life.
+      if (error instanceof UpstreamError && error.kind === "rpc error") return;
+      throw error;
+    }
+  }
+
+  listen(signal: AbortSignal, onOpen: () => void): Promise<ListenOutcome> {
+    return this.#exchange.listen(signal, onOpen);
+  }
+
+  close(): Promise<void> {
+    return close(this.#exchange, this.#options.limits);
+  }
+}
+
+/** A page, with the size of the message it came in. */
+export interface SizedPage extends ListPage {
+  /** Characters of the message, which are never more than its bytes. */
+  readonly size: number;
+}
+
+/**
+ * Reads pages until there are no more, or a limit is reached: then what was
+ * read so far is the list, and the limit is a problem.
+ *
+ * @param page Reads one page, of at most so many bytes.
+ */
+export async function readList(
+  page: (cursor: string | undefined, maxBytes: number) => Promise<SizedPage>,
+  limits: Pick<UpstreamLimits, "listBytes" | "tools" | "pages">,
+): Promise<Omit<UpstreamList, "tookMs">> {
+  const items: Uint8Array[] = [];
+  const seen = new Set<string>();
+  let cursor: string | undefined;
+  let left = limits.listBytes;
+  const cut = (why: string) => ({
+    items: items.slice(0, limits.tools),
+    problems: [`the list is cut: ${why}`],
+  });
+  for (let pages = 0; pages < limits.pages; pages++) {
+    let read: SizedPage;
+    try {
+      read = await page(cursor, left);
+    } catch (error) {
+      // Nothing read is no list; a later page too many is a cut one.
+      if (
+        pages > 0 && error instanceof UpstreamError &&
+        error.kind === "too large"
+      ) return cut(`it is larger than ${limits.listBytes} bytes`);
+      throw error;
+    }
+    items.push(...read.items);
+    left -= read.size;
+    if (items.length > limits.tools) {
+      return cut(`it has more than ${limits.tools} tools`);
+    }
+    cursor = read.nextCursor;
+    if (cursor === undefined) return { items, problems: [] };
+    if (seen.has(cursor)) return cut("its cursors go in a circle");
+    seen.add(cursor);
+    if (left <= 0) return cut(`it is larger than ${limits.listBytes} bytes`);
+  }
+  return cut(`it has more than ${limits.pages} pages`);
+}
+
+async function close(
+  exchange: Exchange,
+  limits: UpstreamLimits,
+): Promise<void> {
+  const signal = new AbortController().signal;
+  // The server forgets it by itself, sooner or later.
+  await exchange.delete({ signal, timeoutMs: limits.pingMs }).catch(() => {});
+}

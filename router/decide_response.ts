@@ -1,0 +1,155 @@
+/**
+ * Decides what becomes of a server's answer to a call, by its head. Pure.
+ *
+ * @module
+ */
+
+import type { Refusal } from "../shared/errors.ts";
+import { SESSION_HEADER } from "../shared/headers.ts";
+import type { HeaderEntry } from "./answer.ts";
+
+/** The head of a response. */
+export interface ResponseHead {
+  /** Headers in order, names lower case, `:status` included. */
+  readonly headers: readonly HeaderEntry[];
+  /**
+   * Envoy's word on where the response comes from (`response.code_details`),
+   * where the filter's configuration asks for it.
+   */
+  readonly codeDetails?: string;
+}
+
+/** What becomes of a response. */
+export type ResponseDecision =
+  /** It goes on to the client, without headers that are the server's business. */
+  | { readonly kind: "pass"; readonly remove: readonly string[] }
+  /** The server does not know the session any more. */
+  | { readonly kind: "session lost" }
+  /** The client gets an error of ours instead. */
+  | {
+    readonly kind: "refuse";
+    readonly refusal: Refusal;
+    /** Status to answer with, where the table's own does not fit. */
+    readonly status?: number;
+    /** Headers of the original that the client must see. */
+    readonly headers: readonly HeaderEntry[];
+  };
+
+/**
+ * Response headers that never cross: the server's session id (the client has
+ * the gateway's), and cookies, which would be sent to every other server.
+ */
+const NEVER_CROSS = [SESSION_HEADER, "set-cookie"];
+
+/** Headers that an Envoy filter's own refusal is useless without. */
+const POLICY_HEADERS = ["www-authenticate", "retry-after"];
+
+/**
+ * Decides about the head of the answer to a call.
+ *
+ * | answer | decision |
+ * |---|---|
+ * | 404 in a session, not known to be Envoy's own | session lost (2025-11-25, transports) |
+ * | 2xx, or an error with a JSON body | pass |
+ * | 401, 403, 429 of an Envoy filter | refuse with that status, its challenge kept |
+ * | 401, 403 of the server | refuse: a server's challenge never crosses |
+ * | 503, 504 of Envoy itself | refuse: unreachable, timed out |
+ * | anything else without a JSON body | refuse |
+ *
+ * @param hadSession Whether the request carried a session id of that server.
+ */
+export function decideResponse(
+  head: ResponseHead,
+  serverName: string,
+  hadSession: boolean,
+): ResponseDecision {
+  const values = new Map(head.headers);
+  const status = Number(values.get(":status") ?? 0);
+  const upstream = fromUpstream(head, values);
+  if (status === 404 && hadSession && upstream !== false) {
+    return { kind: "session lost" };
+  }
+  if (status >= 200 && status < 300) return pass(values);
+  if (!upstream) return refuseLocal(status, head.headers, serverName);
+  const challenged = status === 401 || status === 403;
+  if (!challenged && isJson(values)) return pass(values);
+  return {
+    kind: "refuse",
+    refusal: {
+      kind: "server refused",
+      detail: `${serverName} answered HTTP ${status}`,
+    },
+    headers: [],
+  };
+}
+
+/**
+ * Decides about the head of the broker's answer: what the broker says passes;
+ * what Envoy says in its place becomes an error of ours.
+ */
+export function decideBrokerResponse(head: ResponseHead): ResponseDecision {
+  const values = new Map(head.headers);
+  const status = Number(values.get(":status") ?? 0);
+  const upstream = fromUpstream(head, values);
+  if (status < 400 || upstream || (upstream === undefined && isJson(values))) {
+    return { kind: "pass", remove: [] };
+  }
+  return refuseLocal(status, head.headers, "broker");
+}
+
+function isJson(values: ReadonlyMap<string, string>): boolean {
+  return /^application\/json\b/i.test(values.get("content-type") ?? "");
+}
+
+function pass(values: ReadonlyMap<string, string>): ResponseDecision {
+  return {
+    kind: "pass",
+    remove: NEVER_CROSS.filter((name) => values.has(name)),
+  };
+}
+
+/** An answer that Envoy, or a filter in it, gave in the server's place. */
+function refuseLocal(
+  status: number,
+  headers: readonly HeaderEntry[],
+  serverName: string,
+): ResponseDecision {
+  switch (status) {
+    case 401:
+    case 403:
+    case 429:
+      return {
+        kind: "refuse",
+        refusal: { kind: "server refused", detail: "not allowed by policy" },
+        status,
+        headers: headers.filter(([name]) =>
+          POLICY_HEADERS.includes(name) || name.startsWith("x-ratelimit-")
+        ),
+      };
+    case 504:
+    case 408:
+      return {
+        kind: "refuse",
+        refusal: { kind: "server timed out", detail: serverName },
+        headers: [],
+      };
+    default:
+      return {
+        kind: "refuse",
+        refusal: { kind: "server unreachable", detail: serverName },
+        headers: [],
+      };
+  }
+}
+
+/** Whether an upstream gave the answer; undefined where Envoy does not tell. */
+function fromUpstream(
+  head: ResponseHead,
+  values: ReadonlyMap<string, string>,
+): boolean | undefined {
+  if (head.codeDetails !== undefined) {
+    return head.codeDetails === "via_upstream";
+  }
+  // Envoy's router filter adds it to what an upstream sent, and only to that.
+  return values.has("x-envoy-upstream-service-time") ? true : undefined;
+}

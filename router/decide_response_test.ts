@@ -1,0 +1,154 @@
+import { assertEquals } from "@std/assert";
+import type { HeaderEntry } from "./answer.ts";
+import { decideBrokerResponse, decideResponse } from "./decide_response.ts";
+
+const UPSTREAM: HeaderEntry = ["x-envoy-upstream-service-time", "3"];
+const JSON_BODY: HeaderEntry = ["content-type", "application/json"];
+const TEXT: HeaderEntry = ["content-type", "text/plain"];
+
+function head(
+  status: number,
+  headers: readonly HeaderEntry[],
+  codeDetails?: string,
+) {
+  return {
+    headers: [[":status", String(status)] as const, ...headers],
+    ...(codeDetails === undefined ? {} : { codeDetails }),
+  };
+}
+
+function short(decision: ReturnType<typeof decideResponse>): string {
+  return decision.kind === "refuse"
+    ? `${decision.refusal.kind} ${decision.status ?? ""}`.trim()
+    : decision.kind;
+}
+
+const cases: readonly {
+  name: string;
+  head: ReturnType<typeof head>;
+  session?: boolean;
+  want: string;
+}[] = [
+  {
+    name: "a success passes",
+    head: head(200, [UPSTREAM, JSON_BODY]),
+    want: "pass",
+  },
+  {
+    name: "a 404 of the server in a session means the session is lost",
+    head: head(404, [UPSTREAM, JSON_BODY]),
+    want: "session lost",
+  },
+  {
+    name: "so does a 404 whose origin Envoy does not tell",
+    head: head(404, [TEXT]),
+    want: "session lost",
+  },
+  {
+    name: "Envoy's own 404 does not",
+    head: head(404, [TEXT], "route_not_found"),
+    want: "server unreachable",
+  },
+  {
+    name: "a 404 without a session is the server's refusal",
+    head: head(404, [UPSTREAM, TEXT]),
+    session: false,
+    want: "server refused",
+  },
+  {
+    name: "an error of the server with a JSON body passes",
+    head: head(400, [UPSTREAM, JSON_BODY]),
+    want: "pass",
+  },
+  {
+    name: "a 500 of the server with a JSON body passes",
+    head: head(500, [JSON_BODY], "via_upstream"),
+    want: "pass",
+  },
+  {
+    name: "a 500 of the server without one is refused",
+    head: head(500, [UPSTREAM, TEXT]),
+    want: "server refused",
+  },
+  {
+    name: "a 401 of the server never crosses",
+    head: head(401, [UPSTREAM, JSON_BODY, ["www-authenticate", "Bearer"]]),
+    want: "server refused",
+  },
+  {
+    name: "a 401 of an Envoy filter keeps its status",
+    head: head(401, [TEXT], "jwt_authn_access_denied{Jwt_is_missing}"),
+    want: "server refused 401",
+  },
+  {
+    name: "a 429 of an Envoy filter keeps its status",
+    head: head(429, [TEXT], "request_rate_limited"),
+    want: "server refused 429",
+  },
+  {
+    name: "Envoy's 503 means the server is unreachable",
+    head: head(503, [TEXT]),
+    want: "server unreachable",
+  },
+  {
+    name: "Envoy's 504 means it timed out",
+    head: head(504, [JSON_BODY], "response_timeout"),
+    want: "server timed out",
+  },
+];
+
+for (const { name, head, session, want } of cases) {
+  Deno.test(`decideResponse(): ${name}`, () => {
+    assertEquals(short(decideResponse(head, "weather", session ?? true)), want);
+  });
+}
+
+Deno.test("decideResponse() removes the server's session id and cookies", () => {
+  const decision = decideResponse(
+    head(200, [UPSTREAM, ["mcp-session-id", "b"], ["set-cookie", "a=b"]]),
+    "weather",
+    true,
+  );
+  assertEquals(decision, {
+    kind: "pass",
+    remove: ["mcp-session-id", "set-cookie"],
+  });
+});
+
+Deno.test("decideResponse() drops a server's challenge, keeps a filter's", () => {
+  const challenge: HeaderEntry = ["www-authenticate", "Bearer x"];
+  const ofServer = decideResponse(head(401, [UPSTREAM, challenge]), "w", true);
+  const ofFilter = decideResponse(head(401, [challenge]), "w", true);
+  assertEquals(
+    [ofServer, ofFilter].map((d) => d.kind === "refuse" ? d.headers : d.kind),
+    [[], [challenge]],
+  );
+});
+
+const brokerCases: readonly {
+  name: string;
+  head: ReturnType<typeof head>;
+  want: string;
+}[] = [
+  {
+    name: "its 404 for a session passes",
+    head: head(404, [UPSTREAM, JSON_BODY]),
+    want: "pass",
+  },
+  {
+    name: "its JSON error passes where Envoy does not tell the origin",
+    head: head(404, [JSON_BODY]),
+    want: "pass",
+  },
+  {
+    name: "Envoy's 503 in its place is refused",
+    head: head(503, [TEXT]),
+    want: "server unreachable",
+  },
+];
+
+for (const { name, head, want } of brokerCases) {
+  Deno.test(`decideBrokerResponse(): ${name}`, () => {
+    assertEquals(short(decideBrokerResponse(head)), want);
+  });
+}

@@ -1,0 +1,485 @@
+/**
+ * One HTTP request on its way through Envoy, phase by phase: reads it, asks
+ * who answers it, opens the session a call needs, and looks at the answer.
+ * Decisions are made in pure modules; what happens outside (sessions, servers)
+ * comes in as {@linkcode ExchangePorts}.
+ *
+ * @module
+ */
+
+import type { ServerConfig } from "../shared/config/model.ts";
+import {
+  GatewayError,
+  type Refusal,
+  replyToRefusal,
+} from "../shared/errors.ts";
+import {
+  BROKER_DESTINATION,
+  CALLER_HEADER,
+  DESTINATION_HEADER,
+  encodeHeaderValue,
+  METHOD_HEADER,
+  SESSION_HEADER,
+  TOOL_HEADER,
+  VERSION_HEADER,
+} from "../shared/headers.ts";
+import { scan } from "../shared/jsonrpc/scanner.ts";
+import type { Logger } from "../shared/log.ts";
+import type {
+  BackendSession,
+  ClientSession,
+} from "../shared/sessions/sessions.ts";
+import type {
+  Answer,
+  Continue,
+  HeaderEntry,
+  Metadata,
+  Phases,
+  Reply,
+} from "./answer.ts";
+import { decideMessage, type ServerCall } from "./decide_message.ts";
+import {
+  decideBrokerResponse,
+  decideResponse,
+  type ResponseHead,
+} from "./decide_response.ts";
+import {
+  decideHead,
+  type HeadSettings,
+  type ReadHead,
+  readHead,
+  type RequestHead,
+  tooLarge,
+} from "./request_head.ts";
+import type { RouteTable } from "./route_table.ts";
+
+/** Who makes a request and where: what sessions are bound to. */
+export interface Caller {
+  /** Hash of issuer and subject, or "". */
+  readonly identity: string;
+  /** Path of the request. */
+  readonly route: string;
+  /** Virtual server that was asked for. */
+  readonly virtualServer?: string;
+}
+
+/** A complete answer of a server, fetched by the router itself. */
+export interface FetchedAnswer {
+  /** HTTP status. */
+  readonly status: number;
+  /** `content-type` and whatever else may cross. */
+  readonly headers: readonly HeaderEntry[];
+  /** The whole body. */
+  readonly body: Uint8Array;
+}
+
+/** Limits the number of calls in flight per session. */
+export interface CallSlots {
+  /** Takes a place; false when all are taken. */
+  take(sessionId: string): boolean;
+  /** Gives a place back. */
+  free(sessionId: string): void;
+}
+
+/** Settings of the router. */
+export interface ExchangeSettings extends HeadSettings {
+  /** Whether the router changes `:authority`, or leaves that to routes. */
+  readonly steering: "hostname" | "header";
+}
+
+/** What an exchange needs from outside. */
+export interface ExchangePorts {
+  /** The table in force; undefined while there is no configuration. */
+  table(): RouteTable | undefined;
+  /** Settings that do not change while the program runs. */
+  readonly settings: ExchangeSettings;
+  /** Who calls, by the configured source of identity. */
+  identify(head: RequestHead, values: ReadonlyMap<string, string>): string;
+  /** Signs what the router knows about a caller, for the broker. */
+  signCaller(caller: Caller): string;
+  /** The client's session; a refusal is thrown as {@linkcode GatewayError}. */
+  verify(token: string | undefined, caller: Caller): Promise<ClientSession>;
+  /** The server's session for this client's, opened where there is none. */
+  open(
+    session: ClientSession,
+    server: ServerConfig,
+    authorization: string | undefined,
+  ): Promise<BackendSession>;
+  /** Forgets a backend session that its server does not know any more. */
+  forget(
+    session: ClientSession,
+    server: ServerConfig,
+    backend: BackendSession,
+  ): Promise<void>;
+  /** Headers that the gateway itself sets on calls to a server. */
+  callHeaders(server: ServerConfig): Promise<readonly HeaderEntry[]>;
+  /** Runs a call without Envoy and returns the whole answer. */
+  run(
+    call: ServerCall,
+    backend: BackendSession,
+    headers: readonly HeaderEntry[],
+  ): Promise<FetchedAnswer>;
+  /** Calls in flight. */
+  readonly slots: CallSlots;
+  /** Log of the exchange. */
+  readonly log: Logger;
+}
+
+/** A call that is on its way to a server. */
+interface RoutedCall {
+  readonly call: ServerCall;
+  readonly session: ClientSession;
+  readonly backend: BackendSession;
+  /** Request headers that a second attempt must carry too. */
+  readonly headers: readonly HeaderEntry[];
+}
+
+/** Headers of the client's request that a repeated call keeps. */
+const REPEATED_HEADERS = [
+  "accept",
+  "accept-language",
+  "user-agent",
+  "traceparent",
+  "tracestate",
+  "baggage",
+];
+
+/** Phases of a request that needs no further look. */
+const NO_PHASES: Phases = { requestBody: false, responseHeaders: false };
+
+/**
+ * The exchange of one request. Each method answers one phase, in the order in
+ * which Envoy sends them; phases that were not asked for do not come.
+ */
+export class Exchange {
+  readonly #ports: ExchangePorts;
+  #head: ReadHead | undefined;
+  #caller: Caller | undefined;
+  #routed: RoutedCall | undefined;
+  /** The request's id, raw JSON, where the broker answers. */
+  #id: string | null = null;
+  #slotOf: string | undefined;
+
+  /** Starts an exchange. */
+  constructor(ports: ExchangePorts) {
+    this.#ports = ports;
+  }
+
+  /** Answers the request's headers. */
+  requestHeaders(head: RequestHead): Answer {
+    const read = this.#head = readHead(head);
+    const table = this.#ports.table();
+    const decision = decideHead(
+      read,
+      head.endOfStream,
+      this.#ports.settings,
+      (host) => table?.isServerHost(host) ?? false,
+    );
+    switch (decision.kind) {
+      case "pass":
+        return stripped(read, NO_PHASES);
+      case "refuse":
+        return refusal(decision.refusal, null);
+      case "broker":
+      case "read body":
+        break;
+      default:
+        return decision satisfies never;
+    }
+    if (table === undefined) return refusal({ kind: "not configured" }, null);
+    const { virtualServer } = decision;
+    if (virtualServer !== undefined && !table.hasVirtualServer(virtualServer)) {
+      return refusal({ kind: "unknown virtual server" }, null);
+    }
+    this.#caller = {
+      identity: this.#ports.identify(head, read.values),
+      route: read.path,
+      ...(virtualServer === undefined ? {} : { virtualServer }),
+    };
+    return decision.kind === "broker"
+      ? this.#toBroker(undefined, read)
+      : stripped(read, {
+        requestBody: true,
+        responseHeaders: decision.watchResponse,
+      });
+  }
+
+  /** Answers the whole request body. */
+  async requestBody(bytes: Uint8Array): Promise<Answer> {
+    const table = this.#ports.table();
+    const { maxBodyBytes } = this.#ports.settings;
+    if (bytes.length > maxBodyBytes) {
+      return refusal(tooLarge(maxBodyBytes), null);
+    }
+    if (table === undefined) return refusal({ kind: "not configured" }, null);
+    const caller = this.#expectCaller();
+    const decision = decideMessage(
+      scan(bytes),
+      bytes,
+      table,
+      caller.virtualServer,
+    );
+    switch (decision.kind) {
+      case "refuse":
+        return await this.#refuseInSession(decision.refusal, decision.id);
+      case "broker":
+        this.#id = decision.id;
+        return this.#toBroker(decision.method);
+      case "call":
+        return await this.#toServer(decision, bytes);
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  /** Answers the response's headers, where the request went to a server. */
+  async responseHeaders(head: ResponseHead): Promise<Answer> {
+    const routed = this.#routed;
+    const decision = routed === undefined
+      ? decideBrokerResponse(head)
+      : decideResponse(
+        head,
+        routed.call.server.name,
+        routed.backend.id !== undefined,
+      );
+    switch (decision.kind) {
+      case "pass":
+        return decision.remove.length === 0
+          ? { kind: "continue" }
+          : { kind: "continue", headers: { set: [], remove: decision.remove } };
+      case "refuse": {
+        const reply = refusal(decision.refusal, routed?.call.id ?? this.#id);
+        return {
+          ...reply,
+          status: decision.status ?? reply.status,
+          headers: [...reply.headers, ...decision.headers],
+        };
+      }
+      case "session lost":
+        return await this.#recover(routed);
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  /** The exchange is over, however it ended. */
+  close(): void {
+    if (this.#slotOf === undefined) return;
+    this.#ports.slots.free(this.#slotOf);
+    this.#slotOf = undefined;
+  }
+
+  /**
+   * Sends the request to the broker. With `head` this is the answer to the
+   * request's headers, and removes what the client forged.
+   */
+  #toBroker(method: string | undefined, head?: ReadHead): Continue {
+    const caller = this.#expectCaller();
+    const set: HeaderEntry[] = [
+      [DESTINATION_HEADER, BROKER_DESTINATION],
+      [CALLER_HEADER, this.#ports.signCaller(caller)],
+    ];
+    if (method !== undefined) {
+      set.push([METHOD_HEADER, encodeHeaderValue(method)]);
+    }
+    return {
+      kind: "continue",
+      headers: { set, remove: head?.internal ?? [] },
+      reroute: true,
+      metadata: {
+        server: BROKER_DESTINATION,
+        ...(method === undefined ? {} : { method }),
+      },
+      ...(head === undefined ? {} : { phases: NO_PHASES }),
+    };
+  }
+
+  /**
+   * Refuses a message. Who holds no session learns nothing about names: a
+   * missing or unknown session is the first thing wrong with a call.
+   */
+  async #refuseInSession(reason: Refusal, id: string | null): Promise<Answer> {
+    if (reason.kind === "parse error" || reason.kind === "invalid request") {
+      return refusal(reason, id);
+    }
+    return await this.#guard(id, async () => {
+      await this.#session();
+      return refusal(reason, id);
+    });
+  }
+
+  #toServer(call: ServerCall, original: Uint8Array): Promise<Answer> {
+    return this.#guard(call.id, async () => {
+      const session = await this.#session();
+      if (!this.#ports.slots.take(session.id)) {
+        return refusal({ kind: "too many calls" }, call.id);
+      }
+      this.#slotOf = session.id;
+      const own = await this.#ports.callHeaders(call.server);
+      const backend = await this.#ports.open(
+        session,
+        call.server,
+        this.#authorization(call.server),
+      );
+      const values = this.#expectHead().values;
+      this.#routed = {
+        call,
+        session,
+        backend,
+        headers: [
+          ...REPEATED_HEADERS.flatMap((name) => {
+            const value = values.get(name);
+            return value === undefined ? [] : [[name, value] as const];
+          }),
+          ...(call.server.passthrough && values.has("authorization")
+            ? [["authorization", values.get("authorization") ?? ""] as const]
+            : []),
+          ...own,
+        ],
+      };
+      return forward(call, backend, own, original, this.#ports.settings);
+    });
+  }
+
+  /**
+   * Recovers a call that the server refused with 404 for its session, hence
+   * did not run: in a new session, by the router itself, because a complete
+   * reply is all that Envoy takes at this point.
+   */
+  async #recover(routed: RoutedCall | undefined): Promise<Answer> {
+    if (routed === undefined) {
+      throw new Error("Cannot recover a call: the request went to the broker");
+    }
+    const { call, session, backend } = routed;
+    this.#ports.log.info("session lost by server", {
+      server: call.server.name,
+    });
+    return await this.#guard(call.id, async () => {
+      await this.#ports.forget(session, call.server, backend);
+      return await this.#runAgain(routed);
+    });
+  }
+
+  async #runAgain(routed: RoutedCall): Promise<Answer> {
+    const { call, session, headers } = routed;
+    const backend = await this.#ports.open(
+      session,
+      call.server,
+      this.#authorization(call.server),
+    );
+    const answer = await this.#ports.run(call, backend, headers);
+    if (answer.status === 404 && backend.id !== undefined) {
+      await this.#ports.forget(session, call.server, backend);
+      return refusal(
+        { kind: "session lost", detail: call.server.name },
+        call.id,
+      );
+    }
+    return {
+      kind: "reply",
+      status: answer.status,
+      headers: answer.headers,
+      body: answer.body,
+      details: "mcp_session_reopened",
+    };
+  }
+
+  #session(): Promise<ClientSession> {
+    return this.#ports.verify(
+      this.#expectHead().values.get(SESSION_HEADER),
+      this.#expectCaller(),
+    );
+  }
+
+  /** The client's credentials, for a server that is to have them. */
+  #authorization(server: ServerConfig): string | undefined {
+    return server.passthrough
+      ? this.#expectHead().values.get("authorization")
+      : undefined;
+  }
+
+  /** Turns an expected failure into its reply. */
+  async #guard(
+    id: string | null,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      this.#ports.log.debug("request refused", { error });
+      return refusal(error.refusal, id);
+    }
+  }
+
+  #expectHead(): ReadHead {
+    if (this.#head === undefined) {
+      throw new Error("Cannot answer a phase: request headers did not come");
+    }
+    return this.#head;
+  }
+
+  #expectCaller(): Caller {
+    if (this.#caller === undefined) {
+      throw new Error("Cannot answer a phase: the request was not for us");
+    }
+    return this.#caller;
+  }
+}
+
+/** Writes a refusal as an answer to Envoy. */
+export function refusal(reason: Refusal, id: string | null): Reply {
+  const { status, headers, body } = replyToRefusal(reason, id);
+  return {
+    kind: "reply",
+    status,
+    headers,
+    body,
+    details: `mcp_${reason.kind.replaceAll(" ", "_")}`,
+  };
+}
+
+function stripped(head: ReadHead, phases: Phases): Continue {
+  return {
+    kind: "continue",
+    phases,
+    ...(head.internal.length === 0
+      ? {}
+      : { headers: { set: [], remove: head.internal }, reroute: true }),
+  };
+}
+
+function forward(
+  call: ServerCall,
+  backend: BackendSession,
+  own: readonly HeaderEntry[],
+  original: Uint8Array,
+  { steering }: ExchangeSettings,
+): Continue {
+  const { server, method, name, body } = call;
+  const url = new URL(server.url);
+  const set: HeaderEntry[] = [
+    ...(steering === "hostname"
+      ? [[":authority", server.hostname] as const]
+      : []),
+    [":path", url.pathname + url.search],
+    [DESTINATION_HEADER, server.name],
+    [METHOD_HEADER, method],
+    [TOOL_HEADER, encodeHeaderValue(name)],
+    [VERSION_HEADER, backend.revision],
+    ...own,
+  ];
+  const remove: string[] = [];
+  if (backend.id === undefined) remove.push(SESSION_HEADER);
+  else set.push([SESSION_HEADER, backend.id]);
+  const changed = body !== original;
+  if (changed) set.push(["content-length", String(body.length)]);
+  const metadata: Metadata = { server: server.name, method, tool: name };
+  return {
+    kind: "continue",
+    headers: { set, remove },
+    reroute: true,
+    metadata,
+    ...(changed ? { body } : {}),
+  };
+}

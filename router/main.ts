@@ -1,0 +1,299 @@
+/**
+ * The router: Envoy's external processor. Here its parts meet the process:
+ * options, files, sockets, signals.
+ *
+ * @module
+ */
+
+import { randomBytes } from "node:crypto";
+import { formatAddress } from "../shared/address.ts";
+import type { Catalog } from "../shared/catalog.ts";
+import type { GatewayConfig } from "../shared/config/model.ts";
+import { formatProblem } from "../shared/config/parse.ts";
+import { watchConfig } from "../shared/config/watch.ts";
+import { GatewayError } from "../shared/errors.ts";
+import { serveInternal } from "../shared/internal_server.ts";
+import { type Lifecycle, runUntilSignal } from "../shared/lifecycle.ts";
+import { LIMITS } from "../shared/limits.ts";
+import { createLogger, type Logger } from "../shared/log.ts";
+import { type OptionValues, parseOptions } from "../shared/options.ts";
+import { signCaller } from "../shared/sessions/caller.ts";
+import { identityOf } from "../shared/sessions/identity.ts";
+import { loadKeyRing } from "../shared/sessions/keys.ts";
+import { openStore } from "../shared/sessions/open_store.ts";
+import { Sessions } from "../shared/sessions/sessions.ts";
+import {
+  addProcessMetrics,
+  LATENCY_BUCKETS,
+  Metrics,
+} from "../shared/telemetry.ts";
+import { HttpPool } from "../shared/upstream/http_pool.ts";
+import { describeVersion, VERSION } from "../shared/version.ts";
+import { createCallSlots } from "./call_slots.ts";
+import { followCatalog } from "./catalog_client.ts";
+import type { ExchangePorts } from "./exchange.ts";
+import { ROUTER_OPTIONS } from "./options.ts";
+import { RESETS_MESSAGE, RESETS_REMEDY, ResetWatch } from "./reset_watch.ts";
+import { RouteTable } from "./route_table.ts";
+import { type ExchangeOutcome, serveProcessor } from "./server.ts";
+import { ServerClient } from "./server_client.ts";
+
+type Options = OptionValues<typeof ROUTER_OPTIONS>;
+
+async function start(
+  options: Options,
+  life: Lifecycle,
+  metrics: Metrics,
+  log: Logger,
+): Promise<void> {
+  const secrets = {
+    secretsDir: options.secretsDir,
+    readTextFile: (path: string) => Deno.readTextFile(path),
+    env: (name: string) => Deno.env.get(name),
+  };
+  const keys = await loadKeyRing({
+    value: options.signingKey,
+    file: options.signingKeyFile,
+    previousValue: options.previousSigningKey,
+    previousFile: options.previousSigningKeyFile,
+    stateDir: options.stateDir,
+  });
+  const store = await openStore({
+    kind: options.store,
+    stateDir: options.stateDir,
+  });
+  const sessions = new Sessions({
+    store,
+    keys,
+    now: Date.now,
+    randomBytes,
+    log,
+  });
+  const http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets);
+  const state = new RoutingState();
+  const ready = () => {
+    const reasons = [
+      ...(life.draining.aborted ? ["draining"] : []),
+      ...(state.config === undefined ? ["no valid configuration yet"] : []),
+    ];
+    return { ready: reasons.length === 0, reasons };
+  };
+
+  addProcessMetrics(metrics, {
+    program: "router",
+    now: Date.now,
+    memory: Deno.memoryUsage,
+  });
+  const internal = serveInternal({
+    address: options.internalListen,
+    option: "--internal-listen",
+    ready,
+    status: () => ({
+      version: VERSION,
+      ...(state.config === undefined ? {} : { config: state.config.version }),
+      ...(state.catalog === undefined
+        ? {}
+        : { catalog: state.catalog.version }),
+      configProblems: state.problems,
+      ready: ready().ready,
+    }),
+    metrics,
+    log,
+  });
+
+  const watching = new AbortController();
+  const config = await watchConfig({
+    file: options.config,
+    signal: watching.signal,
+    onChange: (config) => state.setConfig(config),
+    onProblems: (problems) => state.problems = problems.map(formatProblem),
+    log,
+  });
+  const following = followCatalog({
+    url: options.catalogUrl.href,
+    onCatalog: (catalog) => state.setCatalog(catalog),
+    signal: watching.signal,
+    fetch,
+    delay: waitOnTimer,
+    log,
+  });
+
+  const ports: ExchangePorts = {
+    table: () => state.table,
+    settings: options,
+    identify: (head, values) =>
+      identityOf({
+        jwt: head.verifiedClaims,
+        authorization: values.get("authorization"),
+        header: options.identityHeader === undefined
+          ? undefined
+          : values.get(options.identityHeader),
+      }, { header: options.identityHeader }),
+    signCaller: (caller) => signCaller(keys, caller, Date.now()),
+    verify: async (token, caller) => {
+      const verified = await sessions.verify(token, caller);
+      if (verified.kind === "live") return verified.session;
+      throw new GatewayError(verified.refusal);
+    },
+    open: (session, server, authorization) =>
+      sessions.backend(
+        session,
+        server,
+        async (signal) =>
+          await client.open({
+            server,
+            details: await sessions.details(session),
+            revision: session.revision,
+            authorization,
+          }, signal),
+        { deadlineMs: LIMITS.initializeMs },
+      ),
+    forget: async (session, server, backend) => {
+      await sessions.forget(session, server, backend);
+    },
+    callHeaders: (server) =>
+      server.credentialFor.includes("calls")
+        ? client.callHeaders(server)
+        : NO_HEADERS,
+    run: (call, backend, headers) => client.run(call, backend, headers),
+    slots: createCallSlots(LIMITS.callsPerSession),
+    log,
+  };
+  const resets = new ResetWatch();
+  const count = exchangeMetrics(metrics, () => processor.active);
+  const processor = await serveProcessor({
+    addresses: options.listen,
+    ports,
+    ready: () => ready().ready,
+    maxMessageBytes: options.maxBodyBytes + LIMITS.bodyMarginBytes,
+    onExchange: (outcome) => {
+      count(outcome);
+      if (resets.note(outcome.reset, performance.now())) {
+        log.error(RESETS_MESSAGE, { remedy: RESETS_REMEDY });
+      }
+    },
+    log,
+  });
+  for (const address of processor.addresses) {
+    log.info("listening", {
+      listener: "ext_proc",
+      address: formatAddress(address),
+    });
+  }
+
+  life.onDrain("exchanges", () => processor.close());
+  life.onDrain("configuration", async () => {
+    watching.abort();
+    await Promise.all([config.done, following]);
+    http.close();
+  });
+  life.onDrain("session store", () => store.close());
+  life.onDrain("internal listener", () => internal.close());
+}
+
+const NO_HEADERS = Promise.resolve([]);
+
+/** Configuration and catalog in force, and the table made from them. */
+class RoutingState {
+  config: GatewayConfig | undefined;
+  catalog: Catalog | undefined;
+  table: RouteTable | undefined;
+  problems: readonly string[] = [];
+
+  setConfig(config: GatewayConfig): void {
+    this.config = config;
+    this.#rebuild();
+  }
+
+  setCatalog(next: Catalog): void {
+    // A broker that has just started knows less than the one before it did.
+    const lesser = !next.complete && this.catalog?.complete === true &&
+      next.config === this.catalog.config;
+    if (lesser) return;
+    this.catalog = next;
+    this.#rebuild();
+  }
+
+  #rebuild(): void {
+    if (this.config === undefined) return;
+    this.table = new RouteTable(this.config, this.catalog);
+  }
+}
+
+function exchangeMetrics(
+  metrics: Metrics,
+  active: () => number,
+): (outcome: ExchangeOutcome) => void {
+  const total = metrics.counter(
+    "mcp_gateway_exchanges_total",
+    "Requests that Envoy asked the router about, by how they ended.",
+    ["outcome"],
+  );
+  const seconds = metrics.histogram(
+    "mcp_gateway_exchange_seconds",
+    "Time from the first to the last phase of a request, the server's included.",
+    LATENCY_BUCKETS,
+  );
+  const inFlight = metrics.gauge(
+    "mcp_gateway_exchanges_active",
+    "Requests under way.",
+  );
+  metrics.onExpose(() => inFlight.set(active()));
+  return ({ outcome, durationMs }) => {
+    total.labels({ outcome }).inc();
+    seconds.observe(durationMs / 1000);
+  };
+}
+
+/** Waits on a timer; rejects when the signal aborts. */
+function waitOnTimer(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+async function main(): Promise<number> {
+  const outcome = parseOptions(ROUTER_OPTIONS, Deno.args, Deno.env, {
+    program: "router",
+    summary: "Envoy's external processor: decides where MCP messages go",
+  });
+  switch (outcome.kind) {
+    case "help":
+      console.log(outcome.text);
+      return 0;
+    case "version":
+      console.log(describeVersion("router"));
+      return 0;
+    case "invalid":
+      for (const problem of outcome.problems) console.error(problem);
+      return 2;
+    case "options":
+      break;
+    default:
+      return outcome satisfies never;
+  }
+  const { values } = outcome;
+  const log = createLogger({
+    program: "router",
+    level: values.logLevel,
+    format: values.logFormat,
+  });
+  const metrics = new Metrics();
+  return await runUntilSignal({
+    start: (life) => start(values, life, metrics, log),
+    drainSeconds: values.drainSeconds,
+    log,
+  });
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,202 @@
+/**
+ * Reads the head of a request: what of it concerns the gateway, which headers
+ * must go, and whether it may go on to its body. Pure.
+ *
+ * @module
+ */
+
+import type { Refusal } from "../shared/errors.ts";
+import {
+  isInternalHeader,
+  SESSION_HEADER,
+  SINGLE_VALUE_HEADERS,
+  VERSION_HEADER,
+  VIRTUAL_SERVER_HEADER,
+} from "../shared/headers.ts";
+import { isSessionRevision } from "../shared/mcp.ts";
+import type { HeaderEntry } from "./answer.ts";
+
+/** The head of a request, as Envoy shows it to its external processor. */
+export interface RequestHead {
+  /** Headers in order, names lower case, pseudo-headers included. */
+  readonly headers: readonly HeaderEntry[];
+  /** No body follows. */
+  readonly endOfStream: boolean;
+  /** Claims that Envoy's jwt_authn filter verified, where it ran before us. */
+  readonly verifiedClaims?: Readonly<Record<string, unknown>>;
+}
+
+/** A request's head, read. */
+export interface ReadHead {
+  /** HTTP method. */
+  readonly method: string;
+  /** Path without query. */
+  readonly path: string;
+  /** Host without port, lower case. */
+  readonly host: string;
+  /** Every header by name; the first value where there are several. */
+  readonly values: ReadonlyMap<string, string>;
+  /** Internal headers that the client sent, all to be removed. */
+  readonly internal: readonly string[];
+  /** Headers that came more than once although one value is allowed. */
+  readonly repeated: readonly string[];
+  /** The virtual server asked for by header. */
+  readonly virtualServerHeader?: string;
+}
+
+/** Reads the headers of a request in one pass. */
+export function readHead(head: RequestHead): ReadHead {
+  const values = new Map<string, string>();
+  const internal: string[] = [];
+  const repeated: string[] = [];
+  for (const [name, value] of head.headers) {
+    if (isInternalHeader(name) && !internal.includes(name)) internal.push(name);
+    if (!values.has(name)) values.set(name, value);
+    else if (SINGLE_VALUE_HEADERS.includes(name) && !repeated.includes(name)) {
+      repeated.push(name);
+    }
+  }
+  const virtualServerHeader = values.get(VIRTUAL_SERVER_HEADER);
+  return {
+    method: values.get(":method") ?? "",
+    path: pathOf(values.get(":path") ?? ""),
+    host: hostOf(values.get(":authority") ?? values.get("host") ?? ""),
+    values,
+    internal,
+    repeated,
+    ...(virtualServerHeader === undefined ? {} : { virtualServerHeader }),
+  };
+}
+
+function pathOf(target: string): string {
+  const query = target.search(/[?#]/);
+  return query === -1 ? target : target.slice(0, query);
+}
+
+function hostOf(authority: string): string {
+  // The port of an IPv6 literal stands behind its bracket.
+  return authority.toLowerCase().replace(/:\d*$/, "").replace(/\.$/, "");
+}
+
+/** Settings that decide about heads. */
+export interface HeadSettings {
+  /** Where the gateway serves MCP, e.g. `/mcp`. */
+  readonly path: string;
+  /** Largest accepted body, bytes. */
+  readonly maxBodyBytes: number;
+}
+
+/** What becomes of a request after its head. */
+export type HeadDecision =
+  /** Not MCP traffic: it passes, without our internal headers. */
+  | { readonly kind: "pass" }
+  /** Refused as it is. */
+  | { readonly kind: "refuse"; readonly refusal: Refusal }
+  /** The broker answers it; there is no body to read. */
+  | { readonly kind: "broker"; readonly virtualServer?: string }
+  /** The body decides. */
+  | {
+    readonly kind: "read body";
+    readonly virtualServer?: string;
+    /** The message may go straight to a server, whose answer concerns us. */
+    readonly watchResponse: boolean;
+  };
+
+/**
+ * Decides about a request by its head alone.
+ *
+ * | request | decision |
+ * |---|---|
+ * | to a host that is a server's own | refuse: clients never name servers by host |
+ * | outside the gateway's path | pass |
+ * | GET, DELETE | broker |
+ * | POST of JSON | read body |
+ * | POST of anything else, too large, ambiguous | refuse |
+ * | other methods | refuse |
+ */
+export function decideHead(
+  head: ReadHead,
+  endOfStream: boolean,
+  settings: HeadSettings,
+  isServerHost: (host: string) => boolean,
+): HeadDecision {
+  if (isServerHost(head.host)) {
+    return refuse({ kind: "misdirected request" });
+  }
+  const below = pathBelow(head.path, settings.path);
+  if (below === undefined) return { kind: "pass" };
+  const selected = below === "" ? head.virtualServerHeader : below;
+  const virtualServer = selected === undefined
+    ? {}
+    : { virtualServer: selected };
+
+  const [repeated] = head.repeated;
+  if (repeated !== undefined) {
+    return refuse({
+      kind: "invalid request",
+      detail: `header ${repeated} stands more than once`,
+    });
+  }
+  const revision = head.values.get(VERSION_HEADER);
+  if (revision !== undefined && !isSessionRevision(revision)) {
+    return refuse({ kind: "unsupported revision" });
+  }
+  switch (head.method) {
+    case "GET":
+    case "DELETE":
+      return { kind: "broker", ...virtualServer };
+    case "POST":
+      break;
+    default:
+      return refuse({ kind: "method not allowed" });
+  }
+  const refusal = refusedBody(head, settings.maxBodyBytes);
+  if (refusal !== undefined) return refuse(refusal);
+  if (endOfStream) {
+    return refuse({ kind: "parse error", detail: "the body is empty" });
+  }
+  return {
+    kind: "read body",
+    ...virtualServer,
+    // Without a session it can only be `initialize`, which the broker answers.
+    watchResponse: head.values.has(SESSION_HEADER),
+  };
+}
+
+function refuse(refusal: Refusal): HeadDecision {
+  return { kind: "refuse", refusal };
+}
+
+/** "" for the path itself, `a/b` for what stands below it, else undefined. */
+function pathBelow(path: string, base: string): string | undefined {
+  if (path === base || path === `${base}/`) return "";
+  return path.startsWith(`${base}/`) ? path.slice(base.length + 1) : undefined;
+}
+
+function refusedBody(head: ReadHead, maxBytes: number): Refusal | undefined {
+  const type = head.values.get("content-type");
+  const encoding = head.values.get("content-encoding");
+  if (type === undefined || !isJsonMediaType(type)) {
+    return { kind: "unsupported media type" };
+  }
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return {
+      kind: "unsupported media type",
+      detail: "Content-Encoding is not supported",
+    };
+  }
+  const length = Number(head.values.get("content-length") ?? 0);
+  if (length > maxBytes) return tooLarge(maxBytes);
+  return undefined;
+}
+
+/** The refusal of a body above the limit. */
+export function tooLarge(maxBytes: number): Refusal {
+  return { kind: "body too large", detail: `at most ${maxBytes} bytes` };
+}
+
+/** `application/json`, optionally with `charset=utf-8`: nothing else is read. */
+function isJsonMediaType(value: string): boolean {
+  return /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i
+    .test(value);
+}

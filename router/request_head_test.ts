@@ -1,0 +1,210 @@
+import { assertEquals } from "@std/assert";
+import type { HeaderEntry } from "./answer.ts";
+import { decideHead, readHead } from "./request_head.ts";
+
+const settings = { path: "/mcp", maxBodyBytes: 100 };
+const JSON_TYPE: HeaderEntry = ["content-type", "application/json"];
+
+function decide(
+  method: string,
+  path: string,
+  headers: readonly HeaderEntry[] = [],
+  endOfStream = false,
+) {
+  const head = readHead({
+    headers: [
+      [":method", method],
+      [":path", path],
+      [":authority", "gateway.example:8888"],
+      ...headers,
+    ],
+    endOfStream,
+  });
+  return decideHead(
+    head,
+    endOfStream,
+    settings,
+    (host) => host === "weather.mcp.local",
+  );
+}
+
+/** A decision in short: kind, or kind of refusal. */
+function short(decision: ReturnType<typeof decide>): string {
+  return decision.kind === "refuse" ? decision.refusal.kind : decision.kind;
+}
+
+interface HeadCase {
+  name: string;
+  input: Parameters<typeof decide>;
+  want: string;
+}
+
+const heads: readonly HeadCase[] = [
+  { name: "passes other paths", input: ["GET", "/healthz"], want: "pass" },
+  {
+    name: "passes a path that only starts like ours",
+    input: ["POST", "/mcpx"],
+    want: "pass",
+  },
+  { name: "sends GET to the broker", input: ["GET", "/mcp"], want: "broker" },
+  {
+    name: "sends DELETE to the broker",
+    input: ["DELETE", "/mcp?x=/y"],
+    want: "broker",
+  },
+  { name: "refuses PUT", input: ["PUT", "/mcp"], want: "method not allowed" },
+  {
+    name: "reads the body of a POST of JSON",
+    input: ["POST", "/mcp", [JSON_TYPE]],
+    want: "read body",
+  },
+  {
+    name: "reads JSON with a charset",
+    input: ["POST", "/mcp", [[
+      "content-type",
+      'Application/JSON; charset="UTF-8"',
+    ]]],
+    want: "read body",
+  },
+  ...["text/plain", "application/json; charset=utf-16", "application/jsonx", ""]
+    .map((type): HeadCase => ({
+      name: `refuses the content type "${type}"`,
+      input: ["POST", "/mcp", [["content-type", type]]],
+      want: "unsupported media type",
+    })),
+  {
+    name: "refuses a body without a content type",
+    input: ["POST", "/mcp"],
+    want: "unsupported media type",
+  },
+  {
+    name: "refuses a compressed body, which nobody would parse",
+    input: ["POST", "/mcp", [JSON_TYPE, ["content-encoding", "gzip"]]],
+    want: "unsupported media type",
+  },
+  {
+    name: "refuses a body announced above the limit",
+    input: ["POST", "/mcp", [JSON_TYPE, ["content-length", "101"]]],
+    want: "body too large",
+  },
+  {
+    name: "reads a body of exactly the limit",
+    input: ["POST", "/mcp", [JSON_TYPE, ["content-length", "100"]]],
+    want: "read body",
+  },
+  {
+    name: "refuses an empty body",
+    input: ["POST", "/mcp", [JSON_TYPE], true],
+    want: "parse error",
+  },
+  ...["mcp-session-id", "mcp-protocol-version", "authorization", "origin"].map(
+    (name): HeadCase => ({
+      name: `refuses two values of ${name}`,
+      input: ["GET", "/mcp", [[name, "a"], [name, "2025-11-25"]]],
+      want: "invalid request",
+    }),
+  ),
+  {
+    name: "refuses a revision it does not speak",
+    input: ["POST", "/mcp", [JSON_TYPE, ["mcp-protocol-version", "1.0"]]],
+    want: "unsupported revision",
+  },
+];
+
+for (const { name, input, want } of heads) {
+  Deno.test(`decideHead() ${name}`, () => {
+    assertEquals(short(decide(...input)), want);
+  });
+}
+
+for (
+  const authority of [
+    "weather.mcp.local",
+    "WEATHER.mcp.local:80",
+    "weather.mcp.local.",
+  ]
+) {
+  Deno.test(`decideHead() refuses the server's own host ${authority}`, () => {
+    const head = readHead({
+      headers: [[":method", "GET"], [":path", "/x"], [":authority", authority]],
+      endOfStream: true,
+    });
+    const decision = decideHead(
+      head,
+      true,
+      settings,
+      (host) => host === "weather.mcp.local",
+    );
+    assertEquals(short(decision), "misdirected request");
+  });
+}
+
+Deno.test("decideHead() asks for the response only in a session", () => {
+  const initialize = decide("POST", "/mcp", [JSON_TYPE]);
+  const later = decide("POST", "/mcp", [JSON_TYPE, ["mcp-session-id", "s"]]);
+  assertEquals(
+    [initialize, later].map((d) => d.kind === "read body" && d.watchResponse),
+    [false, true],
+  );
+});
+
+const selections: readonly {
+  name: string;
+  path: string;
+  header?: string;
+  want: string | undefined;
+}[] = [
+  { name: "none", path: "/mcp", want: undefined },
+  { name: "by path", path: "/mcp/team/travel?q", want: "team/travel" },
+  {
+    name: "by header",
+    path: "/mcp/",
+    header: "team/travel",
+    want: "team/travel",
+  },
+  {
+    name: "by path, whatever the header says",
+    path: "/mcp/team/travel",
+    header: "other",
+    want: "team/travel",
+  },
+];
+
+for (const { name, path, header, want } of selections) {
+  Deno.test(`decideHead() chooses the virtual server: ${name}`, () => {
+    const decision = decide(
+      "GET",
+      path,
+      header === undefined ? [] : [["x-mcp-virtualserver", header]],
+    );
+    assertEquals(
+      decision.kind === "broker" ? decision.virtualServer : "not for broker",
+      want,
+    );
+  });
+}
+
+Deno.test("readHead() finds every internal header, in any spelling", () => {
+  const { internal } = readHead({
+    headers: [
+      ["x-destination-mcp", "a"],
+      ["x_destination_mcp", "a"],
+      ["x-destination_mcp", "a"],
+      ["x-mcp-tool", "a"],
+      ["x-mcp-tool", "b"],
+      ["x_mcp_anything", "a"],
+      ["x-mcp-caller", "a"],
+      ["x-forwarded-for", "a"],
+      ["x-mcpish", "a"],
+    ],
+    endOfStream: true,
+  });
+  assertEquals(internal, [
+    "x-destination-mcp",
+    "x_destination_mcp",
+    "x-destination_mcp",
+    "x-mcp-tool",
+    "x_mcp_anything",
+    "x-mcp-caller",
+  ]);
+});

@@ -1,0 +1,120 @@
+/**
+ * Who answers a call: servers, prefixes, virtual servers and the broker's
+ * catalog, put together once per change and asked per call. Pure.
+ *
+ * @module
+ */
+
+import type { Catalog } from "../shared/catalog.ts";
+import type { GatewayConfig, ServerConfig } from "../shared/config/model.ts";
+import type { Refusal } from "../shared/errors.ts";
+import { ownerByPrefix } from "../shared/names.ts";
+
+/** A tool or prompt, resolved to who runs it. */
+export type Resolution =
+  | {
+    readonly kind: "server";
+    readonly server: ServerConfig;
+    /** What the server calls it. */
+    readonly name: string;
+  }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** Kinds of names that are routed by name. */
+export type NamedKind = "tool" | "prompt";
+
+interface VirtualServer {
+  readonly tool: ReadonlySet<string>;
+  readonly prompt: ReadonlySet<string>;
+}
+
+/** Everything a call is routed by, as of one configuration and one catalog. */
+export class RouteTable {
+  readonly #enabled: readonly ServerConfig[];
+  readonly #byName: ReadonlyMap<string, ServerConfig>;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #virtualServers: ReadonlyMap<string, VirtualServer>;
+  readonly #catalog: Catalog | undefined;
+
+  /** Builds the table; `catalog` is absent while the broker was not reached. */
+  constructor(config: GatewayConfig, catalog: Catalog | undefined) {
+    this.#enabled = config.servers.filter((s) => s.state === "Enabled");
+    this.#byName = new Map(this.#enabled.map((s) => [s.name, s]));
+    // Disabled servers' hosts too: Envoy may still have a route for them.
+    this.#hosts = new Set(config.servers.map((s) => s.hostname));
+    this.#virtualServers = new Map(
+      config.virtualServers.map((v) => [
+        v.name,
+        { tool: new Set(v.tools), prompt: new Set(v.prompts) },
+      ]),
+    );
+    this.#catalog = catalog;
+  }
+
+  /** Tells whether a host is one that only the router may name. */
+  isServerHost(host: string): boolean {
+    return this.#hosts.has(host);
+  }
+
+  /** Tells whether there is a virtual server of that name. */
+  hasVirtualServer(name: string): boolean {
+    return this.#virtualServers.has(name);
+  }
+
+  /**
+   * Resolves an exposed name.
+   *
+   * | name | answer |
+   * |---|---|
+   * | not selected by the virtual server | unknown |
+   * | starts with a server's prefix | that server (longest prefix) |
+   * | in the catalog | the server that owns it |
+   * | not there, no or no complete catalog | catalog unavailable |
+   * | not there | unknown |
+   */
+  resolve(kind: NamedKind, name: string, virtualServer?: string): Resolution {
+    if (virtualServer !== undefined) {
+      const selection = this.#virtualServers.get(virtualServer);
+      if (selection === undefined) {
+        return refused({ kind: "unknown virtual server" });
+      }
+      if (!selection[kind].has(name)) return unknown(kind, name);
+    }
+    const owner = ownerByPrefix(name, this.#enabled);
+    if (owner !== undefined) {
+      const own = name.slice(owner.prefix.length);
+      return own === ""
+        ? unknown(kind, name)
+        : { kind: "server", server: owner, name: own };
+    }
+    const entry = this.#entry(kind, name);
+    const server = entry && this.#byName.get(entry.server);
+    if (entry !== undefined && server !== undefined) {
+      return { kind: "server", server, name: entry.name };
+    }
+    // Who never saw the whole catalog cannot say that a name is unknown.
+    return this.#catalog?.complete
+      ? unknown(kind, name)
+      : refused({ kind: "catalog unavailable" });
+  }
+
+  #entry(kind: NamedKind, name: string) {
+    const names = kind === "tool"
+      ? this.#catalog?.tools
+      : this.#catalog?.prompts;
+    return names !== undefined && Object.hasOwn(names, name)
+      ? names[name]
+      : undefined;
+  }
+}
+
+function refused(refusal: Refusal): Resolution {
+  return { kind: "refused", refusal };
+}
+
+function unknown(kind: NamedKind, name: string): Resolution {
+  return refused({
+    kind: kind === "tool" ? "unknown tool" : "unknown prompt",
+    detail: name,
+  });
+}

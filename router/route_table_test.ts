@@ -1,0 +1,139 @@
+import { assertEquals } from "@std/assert";
+import type { Catalog, CatalogEntry } from "../shared/catalog.ts";
+import type { ServerConfig } from "../shared/config/model.ts";
+import { RouteTable } from "./route_table.ts";
+import { config, server } from "./_testing.ts";
+
+const servers: readonly ServerConfig[] = [
+  server("weather", { prefix: "weather_" }),
+  server("radar", { prefix: "weather_radar_" }),
+  server("plain"),
+  server("off", { prefix: "off_", state: "Disabled" }),
+];
+
+function catalog(
+  tools: Record<string, CatalogEntry>,
+  complete = true,
+): Catalog {
+  return {
+    version: "1",
+    config: "c",
+    complete,
+    servers: [],
+    tools,
+    prompts: {},
+  };
+}
+
+const plainEcho = catalog({ echo: { server: "plain", name: "echo" } });
+
+const cases: readonly {
+  name: string;
+  catalog?: Catalog;
+  tool: string;
+  virtual?: string;
+  want: string;
+}[] = [
+  {
+    name: "a prefix decides, without a catalog",
+    tool: "weather_now",
+    want: "weather:now",
+  },
+  {
+    name: "the longest prefix decides",
+    tool: "weather_radar_now",
+    want: "radar:now",
+  },
+  {
+    name: "a prefix alone is no name",
+    tool: "weather_",
+    want: "unknown tool",
+  },
+  {
+    name: "the catalog knows names without a prefix",
+    catalog: plainEcho,
+    tool: "echo",
+    want: "plain:echo",
+  },
+  {
+    name: "a name is unknown only if the catalog is complete",
+    catalog: plainEcho,
+    tool: "nope",
+    want: "unknown tool",
+  },
+  {
+    name: "an incomplete catalog knows nothing to be unknown",
+    catalog: catalog({}, false),
+    tool: "nope",
+    want: "catalog unavailable",
+  },
+  {
+    name: "without a catalog nothing is unknown",
+    tool: "echo",
+    want: "catalog unavailable",
+  },
+  {
+    name: "an entry of a server that is gone is unknown",
+    catalog: catalog({ echo: { server: "gone", name: "echo" } }),
+    tool: "echo",
+    want: "unknown tool",
+  },
+  {
+    name: "a disabled server's prefix owns nothing",
+    catalog: plainEcho,
+    tool: "off_x",
+    want: "unknown tool",
+  },
+  ...["__proto__", "constructor", "toString"].map((tool) => ({
+    name: `${tool} is a name like any other`,
+    catalog: plainEcho,
+    tool,
+    want: "unknown tool",
+  })),
+  {
+    name: "a virtual server's own tool is found",
+    tool: "weather_now",
+    virtual: "team/travel",
+    want: "weather:now",
+  },
+  {
+    name: "what a virtual server does not select is unknown",
+    tool: "weather_radar_now",
+    virtual: "team/travel",
+    want: "unknown tool",
+  },
+  {
+    name: "a virtual server that does not exist is never the full list",
+    tool: "weather_now",
+    virtual: "team/other",
+    want: "unknown virtual server",
+  },
+];
+
+for (const { name, catalog, tool, virtual, want } of cases) {
+  Deno.test(`RouteTable.resolve(): ${name}`, () => {
+    const table = new RouteTable(
+      config(servers, [
+        { name: "team/travel", tools: ["weather_now"], prompts: [] },
+      ]),
+      catalog,
+    );
+    const found = table.resolve("tool", tool, virtual);
+    assertEquals(
+      found.kind === "server"
+        ? `${found.server.name}:${found.name}`
+        : found.refusal.kind,
+      want,
+    );
+  });
+}
+
+Deno.test("RouteTable.isServerHost() knows disabled servers' hosts too", () => {
+  const table = new RouteTable(config(servers), undefined);
+  assertEquals(
+    ["weather.mcp.local", "off.mcp.local", "example.com"].map((host) =>
+      table.isServerHost(host)
+    ),
+    [true, true, false],
+  );
+});

@@ -1,0 +1,227 @@
+import { Buffer } from "node:buffer";
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  ProcessingRequestSchema,
+  type ProcessingResponse,
+  ProcessingResponseSchema,
+} from "../proto/gen/envoy/service/ext_proc/v3/external_processor_pb.ts";
+import type { Address } from "../shared/address.ts";
+import { createCallSlots } from "./call_slots.ts";
+import type { ExchangePorts } from "./exchange.ts";
+import { RouteTable } from "./route_table.ts";
+import { type ExchangeOutcome, serveProcessor } from "./server.ts";
+import { config, server, silent } from "./_testing.ts";
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+type Init = MessageInitShape<typeof ProcessingRequestSchema>;
+
+function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
+  const table = new RouteTable(
+    config([server("w", { prefix: "w_" })]),
+    undefined,
+  );
+  const never = () => Promise.reject(new Error("not part of this test"));
+  return {
+    table: () => table,
+    settings: { path: "/mcp", maxBodyBytes: 1000, steering: "hostname" },
+    identify: () => "",
+    signCaller: () => "signed",
+    verify: never,
+    open: never,
+    forget: never,
+    callHeaders: never,
+    run: never,
+    slots: createCallSlots(1),
+    log: silent,
+    ...changes,
+  };
+}
+
+/** Opens a stream as Envoy does, and answers phase by phase. */
+function connect(address: Address) {
+  const target = address.kind === "unix"
+    ? `unix:${address.path}`
+    : `127.0.0.1:${address.port}`;
+  const client = new Client(target, credentials.createInsecure());
+  const stream = client.makeBidiStreamRequest(
+    "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+    asIs,
+    asIs,
+  );
+  const answers = stream[Symbol.asyncIterator]();
+  return {
+    client,
+    stream,
+    raw: async (bytes: Uint8Array): Promise<ProcessingResponse> => {
+      stream.write(Buffer.from(bytes));
+      const { value, done } = await answers.next();
+      assert(!done, "the stream ended in good order");
+      return fromBinary(ProcessingResponseSchema, value);
+    },
+    ask(init: Init): Promise<ProcessingResponse> {
+      return this.raw(
+        toBinary(
+          ProcessingRequestSchema,
+          create(ProcessingRequestSchema, init),
+        ),
+      );
+    },
+    /** Half-closes and waits for the other half. */
+    async end(): Promise<void> {
+      stream.end();
+      const { done } = await answers.next();
+      assertEquals(done, true);
+      client.close();
+    },
+  };
+}
+
+function requestHeaders(
+  method: string,
+  path: string,
+  contentType = "",
+): Init {
+  const entries = [
+    [":method", method],
+    [":path", path],
+    ["content-type", contentType],
+  ] as const;
+  return {
+    request: {
+      case: "requestHeaders",
+      value: {
+        headers: { headers: entries.map(([key, value]) => ({ key, value })) },
+      },
+    },
+  };
+}
+
+const tcp: Address = { kind: "tcp", host: "127.0.0.1", port: 0 };
+
+async function start(
+  address: Address = tcp,
+  changes: Partial<ExchangePorts> = {},
+  ready = true,
+) {
+  const outcomes: ExchangeOutcome[] = [];
+  const processor = await serveProcessor({
+    addresses: [address],
+    ports: ports(changes),
+    ready: () => ready,
+    maxMessageBytes: 10_000,
+    onExchange: (outcome) => outcomes.push(outcome),
+    log: silent,
+  });
+  const [bound] = processor.addresses;
+  assert(bound !== undefined);
+  return { processor, bound, outcomes };
+}
+
+for (const kind of ["tcp", "unix"] as const) {
+  Deno.test(`serveProcessor() answers Envoy over ${kind}`, async () => {
+    const dir = await Deno.makeTempDir();
+    const address: Address = kind === "tcp"
+      ? tcp
+      : { kind, path: `${dir}/router.sock` };
+    const { processor, bound, outcomes } = await start(address);
+    const envoy = connect(bound);
+    const answer = await envoy.ask(requestHeaders("GET", "/mcp"));
+    assertEquals(answer.response.case, "requestHeaders");
+    await envoy.end();
+    await processor.close();
+    assertEquals(outcomes.map((o) => o.outcome), ["continue"]);
+    await Deno.remove(dir, { recursive: true });
+  });
+}
+
+Deno.test("serveProcessor() takes over a socket that a killed router left", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/router.sock`;
+  await Deno.writeTextFile(path, "");
+  const { processor, bound } = await start({ kind: "unix", path });
+  const envoy = connect(bound);
+  await envoy.ask(requestHeaders("GET", "/other"));
+  await envoy.end();
+  await processor.close();
+  await Deno.remove(dir, { recursive: true });
+});
+
+for (
+  const { name, send } of [
+    {
+      name: "bytes that are no message",
+      send: (envoy: ReturnType<typeof connect>) =>
+        envoy.raw(new Uint8Array([0xff, 0xff])),
+    },
+    {
+      name: "a phase it does not process",
+      send: (envoy: ReturnType<typeof connect>) =>
+        envoy.ask({ request: { case: "requestTrailers", value: {} } }),
+    },
+  ]
+) {
+  Deno.test(`serveProcessor() fails the stream on ${name}, so that Envoy fails the request`, async () => {
+    const { processor, bound, outcomes } = await start();
+    const envoy = connect(bound);
+    const error = await assertRejects(() => send(envoy), Error);
+    assertEquals((error as ServiceError).code, 13);
+    envoy.client.close();
+    await processor.close();
+    assertEquals(outcomes.map((o) => o.outcome), ["aborted"]);
+  });
+}
+
+Deno.test("serveProcessor() answers 500 where an exchange throws", async () => {
+  const { processor, bound } = await start(tcp, {
+    identify: () => {
+      throw new Error("a defect");
+    },
+  });
+  const envoy = connect(bound);
+  const { response } = await envoy.ask(requestHeaders("GET", "/mcp"));
+  assert(response.case === "immediateResponse");
+  assertEquals(response.value.status?.code, 500);
+  await envoy.end();
+  await processor.close();
+});
+
+for (const [ready, want] of [[true, [8, 1]], [false, [8, 2]]] as const) {
+  Deno.test(`serveProcessor() tells health checks that ready is ${ready}`, async () => {
+    const { processor, bound } = await start(tcp, {}, ready);
+    assert(bound.kind === "tcp");
+    const client = new Client(
+      `127.0.0.1:${bound.port}`,
+      credentials.createInsecure(),
+    );
+    const answer = await new Promise<Buffer | undefined>((resolve, reject) =>
+      client.makeUnaryRequest(
+        "/grpc.health.v1.Health/Check",
+        asIs,
+        asIs,
+        Buffer.alloc(0),
+        (error, value) => error ? reject(error) : resolve(value),
+      )
+    );
+    assertEquals([...answer ?? []], [...want]);
+    client.close();
+    await processor.close();
+  });
+}
+
+Deno.test("Processor.close() lets an exchange under way finish", async () => {
+  const { processor, bound, outcomes } = await start();
+  const envoy = connect(bound);
+  await envoy.ask(requestHeaders("POST", "/mcp", "application/json"));
+  const closed = processor.close();
+  assertEquals(processor.active, 1);
+  const { response } = await envoy.ask({
+    request: { case: "requestBody", value: { body: Buffer.from("{") } },
+  });
+  assertEquals(response.case, "immediateResponse");
+  await envoy.end();
+  await closed;
+  assertEquals(outcomes.map((o) => o.outcome), ["mcp_parse_error"]);
+});

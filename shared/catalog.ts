@@ -1,0 +1,51 @@
+/**
+ * The contract between the broker, which knows what servers offer, and the
+ * router, which needs to know who owns an unprefixed name. Served by the
+ * broker as JSON on its internal listener under {@linkcode CATALOG_PATH}.
+ *
+ * A request with `If-None-Match: "VERSION"` and `Prefer: wait=SECONDS`
+ * (RFC 7240) is held until the catalog differs from VERSION, or answered 304
+ * when the time is over.
+ *
+ * @module
+ */
+
+/** Path of the catalog on the broker's internal listener. */
+export const CATALOG_PATH = "/catalog";
+
+/** Who owns a name, and what the owner calls it. */
+export interface CatalogEntry {
+  /** Name of the server. */
+  readonly server: string;
+  /** The tool's, prompt's own name at that server. */
+  readonly name: string;
+}
+
+/** Live facts about one server that the router acts on. */
+export interface CatalogServer {
+  /** Name of the server. */
+  readonly name: string;
+  /** Whether it is listed now. */
+  readonly ready: boolean;
+  /** Revision that the broker negotiated with it, where it is connected. */
+  readonly revision?: string;
+}
+
+/** Everything the broker tells the router. */
+export interface Catalog {
+  /** Short hash of the content; also the ETag. */
+  readonly version: string;
+  /** Version of the configuration this was built from. */
+  readonly config: string;
+  /**
+   * False while a server that was never listed may still come: a name that is
+   * missing is then not known to be unknown.
+   */
+  readonly complete: boolean;
+  /** Each configured server. */
+  readonly servers: readonly CatalogServer[];
+  /** By exposed name. */
+  readonly tools: Readonly<Record<string, CatalogEntry>>;
+  /** By exposed name. */
+  readonly prompts: Readonly<Record<string, CatalogEntry>>;
+}

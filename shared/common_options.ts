@@ -1,0 +1,117 @@
+/**
+ * The options that router and broker share, to be spread into each program's
+ * own table.
+ *
+ * @module
+ */
+
+import { isInternalHeader } from "./headers.ts";
+import { LIMITS } from "./limits.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+
+/** Rows of a table for `parseOptions`. */
+export const COMMON_OPTIONS = {
+  config: {
+    kind: "path",
+    default: "/etc/mcp-gateway/config.yaml",
+    placeholder: "FILE",
+    help: "Configuration file, YAML or JSON; read again when it changes",
+  },
+  secretsDir: {
+    kind: "path",
+    default: "/run/secrets/mcp-gateway",
+    placeholder: "DIR",
+    help: "Directory of the files that {file: NAME} in the configuration names",
+  },
+  stateDir: {
+    kind: "path",
+    default: "/var/lib/mcp-gateway",
+    placeholder: "DIR",
+    help: "Directory of the session store and the signing key, shared by " +
+      "router and broker",
+  },
+  store: {
+    kind: "enum",
+    values: ["sqlite", "memory"],
+    default: "sqlite",
+    help: "Where sessions are kept",
+  },
+  identityHeader: {
+    kind: "header",
+    check: checkIdentityHeader,
+    help: "Header, set by a filter before the gateway, that names the caller",
+  },
+  signingKeyFile: {
+    kind: "path",
+    placeholder: "FILE",
+    excludes: "signingKey",
+    help: "File of the key that signs session ids and seals the store; made " +
+      "in the state directory where none is given",
+  },
+  signingKey: {
+    kind: "string",
+    flag: false,
+    secret: true,
+    help: "The key itself, instead of a file",
+  },
+  previousSigningKeyFile: {
+    kind: "path",
+    placeholder: "FILE",
+    excludes: "previousSigningKey",
+    help: "File of an older key that is still accepted, for rotation",
+  },
+  previousSigningKey: {
+    kind: "string",
+    flag: false,
+    secret: true,
+    help: "The older key itself, instead of a file",
+  },
+  path: {
+    kind: "string",
+    default: "/mcp",
+    placeholder: "PATH",
+    check: checkPath,
+    help: "Path of the MCP endpoint",
+  },
+  maxBodyBytes: {
+    kind: "integer",
+    min: 1024,
+    max: 256 * 1024 * 1024,
+    default: LIMITS.bodyBytes,
+    placeholder: "BYTES",
+    help: "Largest request body",
+  },
+  logLevel: {
+    kind: "enum",
+    values: LOG_LEVELS,
+    default: "info",
+    help: "The most talkative records that are written",
+  },
+  logFormat: {
+    kind: "enum",
+    values: LOG_FORMATS,
+    default: "json",
+    help: "JSON lines, or lines for people",
+  },
+  drainSeconds: {
+    kind: "integer",
+    min: 0,
+    max: 3600,
+    default: 20,
+    placeholder: "SECONDS",
+    help: "How long calls in flight may take once the program is told to stop",
+  },
+} as const;
+
+function checkIdentityHeader(name: string): string | undefined {
+  return isInternalHeader(name)
+    ? "want a header that is not the gateway's own (those are removed)"
+    : undefined;
+}
+
+function checkPath(path: string): string | undefined {
+  return /^\/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$/.test(path) &&
+      !/\/(\.{1,2})?(\/|$)/.test(path)
+    ? undefined
+    : "want an absolute path such as /mcp, without query and final slash";
+}

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { COMMON_OPTIONS } from "./common_options.ts";
+import { describeOptions, parseOptions } from "./options.ts";
+
+Deno.test("COMMON_OPTIONS have usable defaults", () => {
+  const outcome = parseOptions(COMMON_OPTIONS, [], new Map());
+  assertEquals(outcome, {
+    kind: "options",
+    values: {
+      config: "/etc/mcp-gateway/config.yaml",
+      secretsDir: "/run/secrets/mcp-gateway",
+      stateDir: "/var/lib/mcp-gateway",
+      store: "sqlite",
+      identityHeader: undefined,
+      signingKeyFile: undefined,
+      signingKey: undefined,
+      previousSigningKeyFile: undefined,
+      previousSigningKey: undefined,
+      path: "/mcp",
+      maxBodyBytes: 4_194_304,
+      logLevel: "info",
+      logFormat: "json",
+      drainSeconds: 20,
+    },
+  });
+});
+
+Deno.test("COMMON_OPTIONS take keys from files or the environment, never as flags", () => {
+  const rows = describeOptions(COMMON_OPTIONS)
+    .filter((row) => /key/i.test(row.key))
+    .map((row) => [row.flag, row.env]);
+  assertEquals(rows, [
+    ["--signing-key-file FILE", "GATEWAY_SIGNING_KEY_FILE"],
+    [undefined, "GATEWAY_SIGNING_KEY"],
+    ["--previous-signing-key-file FILE", "GATEWAY_PREVIOUS_SIGNING_KEY_FILE"],
+    [undefined, "GATEWAY_PREVIOUS_SIGNING_KEY"],
+  ]);
+});
+
+for (
+  const { args, ok } of [
+    { args: ["--path", "/mcp"], ok: true },
+    { args: ["--path", "/team/mcp-1"], ok: true },
+    { args: ["--path", "/"], ok: false },
+    { args: ["--path", "mcp"], ok: false },
+    { args: ["--path", "/mcp/"], ok: false },
+    { args: ["--path", "/a//b"], ok: false },
+    { args: ["--path", "/a/../b"], ok: false },
+    { args: ["--path", "/mcp?x"], ok: false },
+    { args: ["--path", "/mcp%2f"], ok: false },
+    { args: ["--identity-header", "X-Forwarded-User"], ok: true },
+    { args: ["--identity-header", "X_Mcp_User"], ok: false },
+  ]
+) {
+  Deno.test(`COMMON_OPTIONS ${ok ? "take" : "refuse"} ${args.join(" ")}`, () => {
+    const outcome = parseOptions(COMMON_OPTIONS, args, new Map());
+    assertEquals(outcome.kind, ok ? "options" : "invalid");
+  });
+}

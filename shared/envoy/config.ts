@@ -1,0 +1,85 @@
+/**
+ * Generates Envoy's whole configuration from the gateway's, as plain objects
+ * whose JSON Envoy reads. Pure: it reads no file and knows no clock.
+ *
+ * @module
+ */
+
+import type { GatewayConfig } from "../config/model.ts";
+import { brokerCluster, serverCluster } from "./cluster.ts";
+import { any, type JsonObject } from "./json.ts";
+import { listener } from "./listener.ts";
+import type { EnvoyOptions } from "./options.ts";
+
+/** An `envoy.service.discovery.v3.DiscoveryResponse`: the content of one file. */
+function discoveryResponse(
+  version: string,
+  type: string,
+  resources: readonly JsonObject[],
+): JsonObject {
+  return {
+    version_info: version,
+    type_url: `type.googleapis.com/${type}`,
+    resources: resources.map((resource) => any(type, resource)),
+  };
+}
+
+/**
+ * Generates the listeners' file, which does not depend on the servers.
+ *
+ * @param version Shown by Envoy once it has taken this.
+ * @param rds Absolute path of the file with the routes.
+ */
+export function listenerDiscovery(
+  options: EnvoyOptions,
+  rds: string,
+  version: string,
+): JsonObject {
+  return discoveryResponse(version, "envoy.config.listener.v3.Listener", [
+    listener(options, rds),
+  ]);
+}
+
+/** Generates the clusters: the broker's and one per enabled server. */
+export function clusters(
+  config: GatewayConfig,
+  options: EnvoyOptions,
+): readonly JsonObject[] {
+  const servers = config.servers
+    .filter((server) => server.state === "Enabled")
+    .map((server) => serverCluster(server, options));
+  return [brokerCluster(options), ...servers];
+}
+
+/**
+ * Generates the clusters' file. A cluster that is given twice is written once:
+ * equal names mean equal clusters.
+ *
+ * @param version Shown by Envoy once it has taken this.
+ */
+export function clusterDiscovery(
+  given: readonly JsonObject[],
+  version: string,
+): JsonObject {
+  const byName = new Map(given.map((cluster) => [cluster.name, cluster]));
+  return discoveryResponse(version, "envoy.config.cluster.v3.Cluster", [
+    ...byName.values(),
+  ]);
+}
+
+/**
+ * Generates the routes' file.
+ *
+ * @param routes What `routeConfiguration` made.
+ * @param version Shown by Envoy once it has taken this.
+ */
+export function routeDiscovery(
+  routes: JsonObject,
+  version: string,
+): JsonObject {
+  return discoveryResponse(
+    version,
+    "envoy.config.route.v3.RouteConfiguration",
+    [routes],
+  );
+}

@@ -1,0 +1,165 @@
+/**
+ * The listener that clients connect to: connection manager, the router's
+ * ext_proc filter, and the filter that routes. Pure.
+ *
+ * @module
+ */
+
+import { fileAccessLog, METADATA_NAMESPACE } from "./access_log.ts";
+import { fileSource } from "./bootstrap.ts";
+import { address, ROUTER_CLUSTER } from "./cluster.ts";
+import { any, type JsonObject, seconds } from "./json.ts";
+import { localReplies } from "./local_reply.ts";
+import type { EnvoyOptions } from "./options.ts";
+import { ROUTE_CONFIG } from "./route.ts";
+
+/** Name of the listener. */
+export const LISTENER = "mcp";
+
+/** Room above the body limit: the router refuses a large body before Envoy does. */
+const BUFFER_MARGIN = 64 * 1024;
+/** Seconds that the router may take; above the 8 s of a backend's handshake. */
+const MESSAGE_TIMEOUT_S = 10;
+/** Seconds for a client to send its request headers. */
+const REQUEST_HEADERS_TIMEOUT_S = 10;
+/** Seconds for a client to send a whole request. */
+const REQUEST_TIMEOUT_S = 60;
+/** Seconds that an idle client connection is kept. */
+const CLIENT_IDLE_S = 900;
+/** Largest request header block in KiB. */
+const MAX_HEADERS_KB = 64;
+
+/** Where Envoy's authentication leaves the claims that a session is bound to. */
+const IDENTITY_NAMESPACES: readonly string[] = ["envoy.filters.http.jwt_authn"];
+
+function extProcFilter(): JsonObject {
+  return {
+    name: "envoy.filters.http.ext_proc",
+    typed_config: any(
+      "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+      {
+        grpc_service: {
+          envoy_grpc: { cluster_name: ROUTER_CLUSTER },
+          timeout: seconds(MESSAGE_TIMEOUT_S),
+        },
+        message_timeout: seconds(MESSAGE_TIMEOUT_S),
+        failure_mode_allow: false,
+        // Headers of every request, to strip what a client forged. The body,
+        // and the response's headers, only where the router asks for them.
+        processing_mode: {
+          request_header_mode: "SEND",
+          response_header_mode: "SKIP",
+          request_body_mode: "NONE",
+          response_body_mode: "NONE",
+          request_trailer_mode: "SKIP",
+          response_trailer_mode: "SKIP",
+        },
+        allow_mode_override: true,
+        // :authority and :path are the router's to set; x-envoy-* is nobody's,
+        // and an attempt fails the request instead of going unnoticed.
+        mutation_rules: { allow_all_routing: true, disallow_is_error: true },
+        // A route is never one that a header of the client's chose.
+        route_cache_action: "CLEAR",
+        metadata_options: {
+          forwarding_namespaces: { untyped: IDENTITY_NAMESPACES },
+          receiving_namespaces: { untyped: [METADATA_NAMESPACE] },
+        },
+      },
+    ),
+  };
+}
+
+/**
+ * Takes in a whole body before the router sees anything of the request. The
+ * router asks for bodies by itself, but when a client's HTTP/2 window or a
+ * body beyond the limit fills up while Envoy waits for the router's word on
+ * the headers, the request is refused by 413 at 64 KiB or hangs (Envoy 1.40).
+ */
+function bufferFilter(options: EnvoyOptions): JsonObject {
+  return {
+    name: "envoy.filters.http.buffer",
+    typed_config: any("envoy.extensions.filters.http.buffer.v3.Buffer", {
+      max_request_bytes: options.maxBodyBytes + BUFFER_MARGIN,
+    }),
+  };
+}
+
+function routerFilter(): JsonObject {
+  return {
+    name: "envoy.filters.http.router",
+    typed_config: any("envoy.extensions.filters.http.router.v3.Router", {
+      suppress_envoy_headers: true,
+    }),
+  };
+}
+
+function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
+  return {
+    stat_prefix: "mcp",
+    codec_type: "AUTO",
+    rds: { route_config_name: ROUTE_CONFIG, config_source: fileSource(rds) },
+    http_filters: [bufferFilter(options), extProcFilter(), routerFilter()],
+    local_reply_config: localReplies(),
+    ...(options.accessLog === undefined
+      ? {}
+      : { access_log: [fileAccessLog(options.accessLog)] }),
+
+    // The peer's address is the client's; what it says of itself is not.
+    use_remote_address: true,
+    xff_num_trusted_hops: 0,
+    // No address is internal (this one is nobody's, and an empty list means
+    // the default), else a client on a private network could send
+    // x-envoy-retry-on and have a call run twice.
+    internal_address_config: {
+      cidr_ranges: [{ address_prefix: "0.0.0.0", prefix_len: 32 }],
+    },
+    server_header_transformation: "PASS_THROUGH",
+    generate_request_id: true,
+
+    normalize_path: true,
+    merge_slashes: true,
+    path_with_escaped_slashes_action: "REJECT_REQUEST",
+    max_request_headers_kb: MAX_HEADERS_KB,
+    common_http_protocol_options: {
+      idle_timeout: seconds(CLIENT_IDLE_S),
+      headers_with_underscores_action: options.underscoreHeaders,
+    },
+    http2_protocol_options: {
+      max_concurrent_streams: options.maxStreams,
+      initial_stream_window_size: 64 * 1024,
+      initial_connection_window_size: 1024 * 1024,
+    },
+    request_headers_timeout: seconds(REQUEST_HEADERS_TIMEOUT_S),
+    request_timeout: seconds(REQUEST_TIMEOUT_S),
+    stream_idle_timeout: seconds(options.streamIdleSeconds),
+  };
+}
+
+/**
+ * The listener.
+ *
+ * @param options Where it listens, and limits.
+ * @param rds Absolute path of the file with the routes.
+ */
+export function listener(options: EnvoyOptions, rds: string): JsonObject {
+  return {
+    name: LISTENER,
+    address: address(options.listen),
+    // With SO_REUSEPORT a second gateway would take half of the first one's
+    // connections, where it should be told that the port is taken.
+    enable_reuse_port: false,
+    ...(options.listen.kind === "tcp"
+      ? { connection_balance_config: { exact_balance: {} } }
+      : {}),
+    per_connection_buffer_limit_bytes: options.maxBodyBytes + BUFFER_MARGIN,
+    filter_chains: [{
+      filters: [{
+        name: "envoy.filters.network.http_connection_manager",
+        typed_config: any(
+          "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+          connectionManager(options, rds),
+        ),
+      }],
+    }],
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * The one table of refusals: what the gateway answers when it will not, or
+ * cannot, pass a request on. Both programs turn a {@linkcode Refusal} into
+ * HTTP and JSON-RPC here and nowhere else.
+ *
+ * @module
+ */
+
+/** HTTP status, JSON-RPC code and default wording of one kind of refusal. */
+interface RefusalRow {
+  readonly status: number;
+  readonly code: number;
+  readonly message: string;
+  /** The same request may succeed later, unchanged. */
+  readonly retryable?: boolean;
+}
+
+const TABLE = {
+  // The message itself.
+  "parse error": { status: 400, code: -32700, message: "Parse error" },
+  "invalid request": { status: 400, code: -32600, message: "Invalid request" },
+  "body too large": { status: 413, code: -32600, message: "Message too large" },
+  "unsupported media type": {
+    status: 415,
+    code: -32600,
+    message: "Content-Type must be application/json",
+  },
+  "not acceptable": {
+    status: 406,
+    code: -32600,
+    message:
+      "Accept must allow application/json and text/event-stream (GET: text/event-stream)",
+  },
+  "unsupported revision": {
+    status: 400,
+    code: -32600,
+    message: "Unsupported protocol version",
+  },
+  "method not allowed": {
+    status: 405,
+    code: -32600,
+    message: "HTTP method not allowed",
+  },
+  "forbidden origin": {
+    status: 403,
+    code: -32600,
+    message: "Origin not allowed",
+  },
+  "forbidden caller": {
+    status: 403,
+    code: -32600,
+    message: "The statement of who calls is not valid",
+  },
+  "misdirected request": {
+    status: 421,
+    code: -32600,
+    message: "This host is internal to the gateway",
+  },
+  // The session (2025-11-25, transports, session management).
+  "session missing": {
+    status: 400,
+    code: -32600,
+    message: "Mcp-Session-Id header is missing: send initialize first",
+  },
+  "session unknown": {
+    status: 404,
+    code: -32600,
+    message: "Session not found: send initialize to start a new one",
+  },
+  "too many sessions": {
+    status: 429,
+    code: -32600,
+    message: "Too many sessions",
+    retryable: true,
+  },
+  "too many calls": {
+    status: 429,
+    code: -32600,
+    message: "Too many calls in flight in this session",
+    retryable: true,
+  },
+  "too many streams": {
+    status: 429,
+    code: -32600,
+    message: "Too many streams open in this session",
+    retryable: true,
+  },
+  // What is asked for.
+  "unknown method": { status: 200, code: -32601, message: "Method not found" },
+  "invalid params": { status: 200, code: -32602, message: "Invalid params" },
+  "unknown tool": { status: 200, code: -32602, message: "Unknown tool" },
+  "unknown prompt": { status: 200, code: -32602, message: "Unknown prompt" },
+  "unknown virtual server": {
+    status: 404,
+    code: -32602,
+    message: "Unknown virtual server",
+  },
+  // The server behind us, and ourselves.
+  "server unreachable": {
+    status: 502,
+    code: -32603,
+    message: "MCP server unreachable",
+    retryable: true,
+  },
+  "server refused": {
+    status: 502,
+    code: -32603,
+    message: "MCP server refused the request",
+  },
+  "server timed out": {
+    status: 504,
+    code: -32603,
+    message: "MCP server did not answer in time",
+  },
+  "session lost": {
+    status: 502,
+    code: -32603,
+    message: "MCP server lost its session; the call was not run",
+    retryable: true,
+  },
+  "session opening": {
+    status: 503,
+    code: -32603,
+    message: "MCP server is still opening a session",
+    retryable: true,
+  },
+  "catalog unavailable": {
+    status: 503,
+    code: -32603,
+    message: "Catalog of tools not available yet",
+    retryable: true,
+  },
+  "store unavailable": {
+    status: 503,
+    code: -32603,
+    message: "Session store unavailable",
+    retryable: true,
+  },
+  "not configured": {
+    status: 503,
+    code: -32603,
+    message: "Gateway has no valid configuration yet",
+    retryable: true,
+  },
+  "internal error": { status: 500, code: -32603, message: "Internal error" },
+} as const satisfies Record<string, RefusalRow>;
+
+/** The kinds of refusal there are. */
+export type RefusalKind = keyof typeof TABLE;
+
+/** A request that will not be passed on, and why. */
+export interface Refusal {
+  /** Row of the table. */
+  readonly kind: RefusalKind;
+  /** What about this request, in a sentence fragment; shown to the client. */
+  readonly detail?: string;
+  /** Merged into `error.data`. */
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** Status, headers and JSON body of a refusal. */
+export interface RefusalReply {
+  /** HTTP status. */
+  readonly status: number;
+  /** Header names, lower case, and values. */
+  readonly headers: readonly (readonly [string, string])[];
+  /** JSON text: a JSON-RPC error response. */
+  readonly body: string;
+}
+
+/** Seconds after which a client may try a retryable refusal again. */
+const RETRY_AFTER_S = 1;
+
+/**
+ * Writes a refusal as an HTTP reply.
+ *
+ * @param refusal What is refused.
+ * @param id The request's id as it stood in the message, raw JSON, or `null`
+ * where there was none or it could not be read.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { replyToRefusal } from "./errors.ts";
+ *
+ * const reply = replyToRefusal({ kind: "unknown tool", detail: "nope" }, "7");
+ * assertEquals(reply.status, 200);
+ * assertEquals(JSON.parse(reply.body), {
+ *   jsonrpc: "2.0",
+ *   id: 7,
+ *   error: { code: -32602, message: "Unknown tool: nope" },
+ * });
+ * ```
+ */
+export function replyToRefusal(
+  refusal: Refusal,
+  id: string | null,
+): RefusalReply {
+  const row: RefusalRow = TABLE[refusal.kind];
+  const message = refusal.detail === undefined
+    ? row.message
+    : `${row.message}: ${refusal.detail}`;
+  const data = row.retryable
+    ? { ...refusal.data, retryable: true }
+    : refusal.data;
+  const error = { code: row.code, message, ...(data ? { data } : {}) };
+  const headers: [string, string][] = [["content-type", "application/json"]];
+  if (row.status === 503 || row.status === 429) {
+    headers.push(["retry-after", String(RETRY_AFTER_S)]);
+  }
+  if (row.status === 405) headers.push(["allow", "GET, POST, DELETE"]);
+  return {
+    status: row.status,
+    headers,
+    // The id goes out as it came in: parsing would round large integers.
+    body: `{"jsonrpc":"2.0","id":${id ?? "null"},"error":${
+      JSON.stringify(error)
+    }}`,
+  };
+}
+
+/** Writes a refusal as a `Response`, for programs that serve HTTP themselves. */
+export function refusalResponse(refusal: Refusal, id: string | null): Response {
+  const reply = replyToRefusal(refusal, id);
+  return new Response(reply.body, {
+    status: reply.status,
+    headers: reply.headers.map(([name, value]) => [name, value]),
+  });
+}
+
+/**
+ * A failure of something outside (a server, the store, a file) that the caller
+ * answers with a {@linkcode Refusal}. Keeps its `cause` for the log.
+ */
+export class GatewayError extends Error {
+  /** What the client is told. */
+  readonly refusal: Refusal;
+
+  /**
+   * Builds an error.
+   *
+   * @param refusal What the client is told.
+   * @param options `cause` is what went wrong underneath, for the log only.
+   */
+  constructor(refusal: Refusal, options?: ErrorOptions) {
+    super(
+      refusal.detail === undefined
+        ? TABLE[refusal.kind].message
+        : `${TABLE[refusal.kind].message}: ${refusal.detail}`,
+      options,
+    );
+    this.name = "GatewayError";
+    this.refusal = refusal;
+  }
+}

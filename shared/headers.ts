@@ -1,0 +1,85 @@
+/**
+ * The HTTP header vocabulary: MCP's own headers, the gateway's internal ones,
+ * and which of them a client may never set. All names are lower case, as
+ * HTTP/2 and Envoy write them.
+ *
+ * @module
+ */
+
+/** Session id, to the client the gateway's and to a server that server's. */
+export const SESSION_HEADER = "mcp-session-id";
+/** Negotiated protocol revision, on every request after `initialize`. */
+export const VERSION_HEADER = "mcp-protocol-version";
+/** Name of the server that a request goes to, or `broker`. */
+export const DESTINATION_HEADER = "x-destination-mcp";
+/** The tool's own name, prefix removed. */
+export const TOOL_HEADER = "x-mcp-tool";
+/** The prompt's own name, prefix removed. */
+export const PROMPT_HEADER = "x-mcp-prompt";
+/** The resource's own URI. */
+export const RESOURCE_HEADER = "x-mcp-resource";
+/** The JSON-RPC method. */
+export const METHOD_HEADER = "x-mcp-method";
+/** Input: the virtual server a client asks for. Read once, then removed. */
+export const VIRTUAL_SERVER_HEADER = "x-mcp-virtualserver";
+/** Signed statement of the router to the broker: who calls, on which route. */
+export const CALLER_HEADER = "x-mcp-caller";
+
+/** Destination value of requests that the broker answers. */
+export const BROKER_DESTINATION = "broker";
+
+/** Names that no server may take: they are destinations of the gateway's own. */
+export const RESERVED_SERVER_NAMES: readonly string[] = [
+  BROKER_DESTINATION,
+  "router",
+];
+
+/** Headers of which a second value makes a request ambiguous, hence refused. */
+export const SINGLE_VALUE_HEADERS: readonly string[] = [
+  SESSION_HEADER,
+  VERSION_HEADER,
+  "content-type",
+  "origin",
+  "authorization",
+];
+
+/**
+ * Tells whether a header is the gateway's own, in any spelling that a server
+ * behind us might fold into one (`x_mcp_tool`, `X-Destination_MCP`).
+ *
+ * @example
+ * ```ts
+ * import { isInternalHeader } from "./headers.ts";
+ *
+ * isInternalHeader("X_MCP_Tool"); // true
+ * isInternalHeader("x-forwarded-for"); // false
+ * ```
+ */
+export function isInternalHeader(name: string): boolean {
+  const first = name.charCodeAt(0);
+  if (first !== 0x78 && first !== 0x58) return false; // x, X: the common case leaves here
+  const folded = name.toLowerCase().replaceAll("_", "-");
+  return folded === DESTINATION_HEADER || folded.startsWith("x-mcp-");
+}
+
+/**
+ * Writes a name or URI as a header value: plain where it is visible ASCII,
+ * else `=?base64?…?=` around the Base64 of its UTF-8 (2026-07-28, transports,
+ * `Mcp-Name`). A plain value that looks like that form is encoded too, so that
+ * decoding is unambiguous, and no value can smuggle a line break.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { encodeHeaderValue } from "./headers.ts";
+ *
+ * assertEquals(encodeHeaderValue("get forecast"), "get forecast");
+ * assertEquals(encodeHeaderValue("café"), "=?base64?Y2Fmw6k=?=");
+ * ```
+ */
+export function encodeHeaderValue(value: string): string {
+  const plain = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/.test(value) &&
+    !/^=\?base64\?.*\?=$/.test(value);
+  if (plain) return value;
+  return `=?base64?${new TextEncoder().encode(value).toBase64()}?=`;
+}

@@ -1,0 +1,84 @@
+/**
+ * The limits that keep one client, server or message from costing the others:
+ * one table, so that programs, generated Envoy configuration and documentation
+ * say the same. Holds numbers only.
+ *
+ * @module
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** The table's columns: each name ends in its unit, or counts things. */
+export interface Limits {
+  /** Bytes of a request body; a larger one is refused with 413. */
+  readonly bodyBytes: number;
+  /**
+   * Bytes that Envoy's buffer and gRPC's message limit lie above
+   * {@linkcode Limits.bodyBytes}, so that the refusal is ours, not theirs.
+   */
+  readonly bodyMarginBytes: number;
+  /** Nested JSON arrays and objects, the message itself being the first. */
+  readonly jsonDepth: number;
+  /** Milliseconds from `initialize` until a session ends, however busy. */
+  readonly sessionLifetimeMs: number;
+  /** Milliseconds without activity until a session ends. */
+  readonly sessionIdleMs: number;
+  /** Milliseconds at most between an activity and its record in the store. */
+  readonly sessionTouchMs: number;
+  /** Live sessions of the whole gateway. */
+  readonly sessions: number;
+  /** Live sessions of one identity; anonymous sessions have no such limit. */
+  readonly sessionsPerIdentity: number;
+  /** Streams open at once in one session. */
+  readonly streamsPerSession: number;
+  /** Calls in flight at once in one session. */
+  readonly callsPerSession: number;
+  /** Bytes of one server's whole list, all pages together. */
+  readonly listBytes: number;
+  /** Tools taken from one server. */
+  readonly toolsPerServer: number;
+  /** Pages of a list read from one server. */
+  readonly pagesPerServer: number;
+  /** Milliseconds to connect to a server. */
+  readonly connectMs: number;
+  /**
+   * Milliseconds to open a session with a server, connecting included. Stays
+   * below the 10 s that Envoy waits for a message of the router.
+   */
+  readonly initializeMs: number;
+  /** Milliseconds to read one server's list, all pages together. */
+  readonly listMs: number;
+  /** Events waiting for one client's stream; one more closes the client. */
+  readonly queueEvents: number;
+  /** Bytes waiting for one client's stream; one more closes the client. */
+  readonly queueBytes: number;
+  /** Milliseconds between comments that keep a silent stream open. */
+  readonly keepAliveMs: number;
+}
+
+/** The defaults, in force wherever no option says otherwise. */
+export const LIMITS: Limits = {
+  bodyBytes: 4 * MIB,
+  bodyMarginBytes: 256 * KIB,
+  jsonDepth: 64,
+  sessionLifetimeMs: 24 * HOUR,
+  sessionIdleMs: 30 * MINUTE,
+  sessionTouchMs: MINUTE,
+  sessions: 10_000,
+  sessionsPerIdentity: 100,
+  streamsPerSession: 4,
+  callsPerSession: 32,
+  listBytes: 10 * MIB,
+  toolsPerServer: 1_000,
+  pagesPerServer: 50,
+  connectMs: 2 * SECOND,
+  initializeMs: 8 * SECOND,
+  listMs: 30 * SECOND,
+  queueEvents: 256,
+  queueBytes: MIB,
+  keepAliveMs: 15 * SECOND,
+};

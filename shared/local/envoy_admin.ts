@@ -1,0 +1,175 @@
+/**
+ * Asks a running Envoy, over its admin interface, what it has taken of the
+ * configuration that it was given.
+ *
+ * @module
+ */
+
+import { waitFor } from "./wait.ts";
+
+/** Versions in force, and how many were refused. */
+export interface XdsState {
+  /** Version of the clusters in force; "" while there is none. */
+  readonly cds: string;
+  /** Version of the routes in force; "" while there is none. */
+  readonly rds: string;
+  /** Cluster updates refused so far. */
+  readonly cdsRejected: number;
+  /** Route updates refused so far. */
+  readonly rdsRejected: number;
+  /** Listener updates refused so far. */
+  readonly ldsRejected: number;
+  /** Clusters that wait for DNS. */
+  readonly warming: number;
+}
+
+/** Envoy refused a configuration. */
+export class RejectedError extends Error {
+  /** Builds an error from what Envoy says. */
+  constructor(what: string, reason: string) {
+    super(`Cannot use new ${what}: Envoy refuses them: ${reason}`);
+    this.name = "RejectedError";
+  }
+}
+
+const STATS: Readonly<Record<string, keyof XdsState>> = {
+  "cluster_manager.cds.version_text": "cds",
+  "http.mcp.rds.mcp.version_text": "rds",
+  "cluster_manager.cds.update_rejected": "cdsRejected",
+  "http.mcp.rds.mcp.update_rejected": "rdsRejected",
+  "listener_manager.lds.update_rejected": "ldsRejected",
+  "cluster_manager.warming_clusters": "warming",
+};
+const REFUSAL = /^.*config update rejected: /;
+const FILTER = Object.keys(STATS).map((name) => name.replaceAll(".", "\\."))
+  .join("|");
+
+/** Milliseconds that Envoy gets to take a version. */
+const TAKE_MS = 5_000;
+/** Milliseconds that new clusters get for their first DNS answer. */
+const WARM_MS = 3_000;
+
+/** Reads the lines that Envoy's `/stats` answers with. */
+export function parseXdsState(text: string): XdsState {
+  const state = {
+    cds: "",
+    rds: "",
+    cdsRejected: 0,
+    rdsRejected: 0,
+    ldsRejected: 0,
+    warming: 0,
+  };
+  for (const line of text.split("\n")) {
+    const at = line.indexOf(": ");
+    const key = STATS[line.slice(0, at)];
+    if (key === undefined) continue;
+    const value = line.slice(at + 2).trim();
+    if (key === "cds" || key === "rds") {
+      state[key] = value.replace(/^"|"$/g, "");
+    } else state[key] = Number(value);
+  }
+  return state;
+}
+
+/** What an Envoy says about itself. */
+export class EnvoyAdmin {
+  /** Base URL of the admin interface. */
+  readonly url: string;
+  readonly #fetch: typeof fetch;
+  readonly #log: () => readonly string[];
+
+  /**
+   * Names an Envoy.
+   *
+   * @param url Base URL of the admin interface.
+   * @param log Its lines of output: the only place where it gives reasons.
+   */
+  constructor(
+    url: string,
+    log: () => readonly string[],
+    fetcher: typeof fetch = fetch,
+  ) {
+    this.url = url;
+    this.#log = log;
+    this.#fetch = fetcher;
+  }
+
+  /** What is in force. */
+  async state(): Promise<XdsState> {
+    return parseXdsState(
+      await this.#get(`/stats?filter=${encodeURIComponent(`^(${FILTER})$`)}`),
+    );
+  }
+
+  /**
+   * Waits until Envoy serves: live, with a listener and routes.
+   *
+   * @throws {RejectedError} If it refuses the listener, with its reason.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await waitFor(async () => {
+      try {
+        const listeners = await this.#get("/listeners");
+        const live = await this.#get("/ready");
+        const state = await this.state();
+        if (state.ldsRejected > 0) {
+          throw new RejectedError("listeners", this.#reason());
+        }
+        const serves = listeners.trim() !== "" && live.includes("LIVE") &&
+          state.rds !== "";
+        return serves || undefined;
+      } catch (error) {
+        // Nothing listens there yet.
+        if (error instanceof TypeError) return undefined;
+        throw error;
+      }
+    }, { what: "Envoy to serve", timeoutMs: 30_000, signal });
+  }
+
+  /**
+   * Waits until Envoy has taken a version, and for clusters until they have
+   * addresses, or had their time to get some.
+   *
+   * @param kind Which of them.
+   * @param version The version that was written.
+   * @param before The state before it was written.
+   * @throws {RejectedError} If Envoy refuses it, with Envoy's reason.
+   */
+  async taken(
+    kind: "clusters" | "routes",
+    version: string,
+    before: XdsState,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const inForce = kind === "clusters" ? "cds" : "rds";
+    const rejected = kind === "clusters" ? "cdsRejected" : "rdsRejected";
+    const end = signal === undefined ? {} : { signal };
+    await waitFor(async () => {
+      const state = await this.state();
+      if (state[rejected] > before[rejected]) {
+        throw new RejectedError(kind, this.#reason());
+      }
+      return state[inForce] === version ? true : undefined;
+    }, { what: `Envoy to take the ${kind}`, timeoutMs: TAKE_MS, ...end });
+    if (kind === "routes") return;
+    const deadline = performance.now() + WARM_MS;
+    await waitFor(
+      async () =>
+        (await this.state()).warming === 0 || performance.now() > deadline
+          ? true
+          : undefined,
+      { what: "new clusters", timeoutMs: WARM_MS + TAKE_MS, ...end },
+    );
+  }
+
+  /** The reason of the last refusal in Envoy's log. */
+  #reason(): string {
+    const line = this.#log().findLast((line) => REFUSAL.test(line));
+    return line?.replace(REFUSAL, "") ?? "its log has no reason";
+  }
+
+  async #get(path: string): Promise<string> {
+    const response = await this.#fetch(`${this.url}${path}`);
+    return await response.text();
+  }
+}

@@ -1,0 +1,86 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { EnvoyAdmin, parseXdsState, RejectedError } from "./envoy_admin.ts";
+
+const IDLE = {
+  cds: "1",
+  rds: "1",
+  cdsRejected: 0,
+  rdsRejected: 0,
+  ldsRejected: 0,
+  warming: 0,
+};
+
+/** Answers `/stats` with one text after the other, the last one for ever. */
+function admin(
+  texts: readonly string[],
+  log: readonly string[] = [],
+): EnvoyAdmin {
+  const left = [...texts];
+  const answer = () => {
+    const text = left.length > 1 ? left.shift() : left[0];
+    return Promise.resolve(new Response(text));
+  };
+  return new EnvoyAdmin("http://envoy", () => log, answer as typeof fetch);
+}
+
+Deno.test("parseXdsState() reads versions, refusals and warming clusters", () => {
+  assertEquals(
+    parseXdsState(
+      [
+        'cluster_manager.cds.version_text: "abc+"',
+        "cluster_manager.cds.update_rejected: 2",
+        "cluster_manager.warming_clusters: 1",
+        "listener_manager.lds.update_rejected: 0",
+        'http.mcp.rds.mcp.version_text: ""',
+        "http.mcp.rds.mcp.update_rejected: 3",
+        "something.else: 9",
+        "",
+      ].join("\n"),
+    ),
+    {
+      cds: "abc+",
+      rds: "",
+      cdsRejected: 2,
+      rdsRejected: 3,
+      ldsRejected: 0,
+      warming: 1,
+    },
+  );
+});
+
+Deno.test("EnvoyAdmin.taken() waits for the version", async () => {
+  const old = 'http.mcp.rds.mcp.version_text: "1"';
+  const now = 'http.mcp.rds.mcp.version_text: "2"';
+  const envoy = admin([old, old, now]);
+  await envoy.taken("routes", "2", IDLE);
+  assertEquals((await envoy.state()).rds, "2");
+});
+
+Deno.test("EnvoyAdmin.taken() waits for new clusters to get addresses", async () => {
+  const now = 'cluster_manager.cds.version_text: "2"\n';
+  const envoy = admin([
+    now,
+    `${now}cluster_manager.warming_clusters: 1`,
+    `${now}cluster_manager.warming_clusters: 0`,
+  ]);
+  await envoy.taken("clusters", "2", IDLE);
+  assertEquals((await envoy.state()).warming, 0);
+});
+
+Deno.test("EnvoyAdmin.taken() rejects with Envoy's own reason", async () => {
+  const log = [
+    "[2026-01-01 00:00:00.000][1][warning][config] [x.cc:1] Filesystem config update rejected: bad old thing",
+    "[2026-01-01 00:00:01.000][1][warning][config] [x.cc:1] Filesystem config update rejected: bad CA",
+    "[2026-01-01 00:00:02.000][1][warning][upstream] [y.cc:1] something else",
+  ];
+  const error = await assertRejects(
+    () =>
+      admin(["cluster_manager.cds.update_rejected: 1"], log)
+        .taken("clusters", "2", IDLE),
+    RejectedError,
+  );
+  assertEquals(
+    error.message,
+    "Cannot use new clusters: Envoy refuses them: bad CA",
+  );
+});

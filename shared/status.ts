@@ -1,0 +1,90 @@
+/**
+ * The contract of the broker's `/status` (JSON, internal listener): the live
+ * state of each server, for people, for the controller's conditions and for
+ * the table that `deno task dev` prints.
+ *
+ * @module
+ */
+
+import type { Era } from "./mcp.ts";
+
+/** Path of the status document on an internal listener. */
+export const STATUS_PATH = "/status";
+
+/**
+ * State of one server, as clients experience it.
+ *
+ * | state | its tools are listed | meaning |
+ * |---|---|---|
+ * | `connecting` | no | not reached yet |
+ * | `ready` | yes | connected, lists current |
+ * | `degraded` | yes, last good list | falters, within the grace period |
+ * | `failed` | no | cannot be reached, retried with backoff |
+ * | `refused` | no | below the minimum revision or capabilities |
+ * | `disabled` | no | `state: Disabled` |
+ */
+export type ServerState =
+  | "connecting"
+  | "ready"
+  | "degraded"
+  | "failed"
+  | "refused"
+  | "disabled";
+
+/** Live facts about one server. */
+export interface ServerStatus {
+  /** Name of the server. */
+  readonly name: string;
+  /** Its URL. */
+  readonly url: string;
+  /** The `:authority` that Envoy routes on. */
+  readonly hostname: string;
+  /** Its prefix, "" for none. */
+  readonly prefix: string;
+  /** Its state now. */
+  readonly state: ServerState;
+  /** Since when, ISO 8601. */
+  readonly since: string;
+  /** The era it speaks, once known. */
+  readonly era?: Era;
+  /** The negotiated revision, once known. */
+  readonly revision?: string;
+  /** Its name and version as it introduced itself. */
+  readonly serverInfo?: { readonly name: string; readonly version: string };
+  /** Number of tools listed to clients. */
+  readonly tools: number;
+  /** Milliseconds its last `tools/list` took. */
+  readonly latencyMs?: number;
+  /** What went wrong last, while it matters. */
+  readonly lastError?: string;
+  /** Parts of its lists that were left out, one reason each. */
+  readonly problems: readonly string[];
+}
+
+/** A name that two servers claim. */
+export interface NameConflict {
+  /** `tool` or `prompt`. */
+  readonly kind: "tool" | "prompt";
+  /** The exposed name. */
+  readonly name: string;
+  /** The server that keeps it. */
+  readonly kept: string;
+  /** The server that loses it. */
+  readonly hidden: string;
+}
+
+/** The document. */
+export interface Status {
+  /** The gateway's version. */
+  readonly version: string;
+  /** Version of the configuration in force; absent while there is none. */
+  readonly config?: string;
+  /** Problems of a newer configuration that is not in force, or warnings. */
+  readonly configProblems: readonly string[];
+  /** Whether the program takes traffic. */
+  readonly ready: boolean;
+  /** Each configured server, in the order of the file. */
+  readonly servers: readonly ServerStatus[];
+  /** Names that two servers claim. */
+  readonly conflicts: readonly NameConflict[];
+}

@@ -1,0 +1,50 @@
+/**
+ * How tests through a whole gateway are declared.
+ *
+ * @module
+ */
+
+/**
+ * Declares a test by the sentence it proves. Sockets and timers of servers
+ * that a whole file shares outlive a single test, so they are not counted
+ * against it.
+ */
+export function proves(
+  sentence: string,
+  test: () => void | Promise<void>,
+): void {
+  Deno.test({
+    name: sentence,
+    fn: test,
+    sanitizeOps: false,
+    sanitizeResources: false,
+  });
+}
+
+/**
+ * Owns what the tests of one file share: started before the first, disposed of
+ * after the last.
+ *
+ * @param start Starts it; everything it owns goes onto the stack, so that a
+ * start that fails half-way leaves nothing behind.
+ * @returns Gives what was started, to tests.
+ */
+export function shared<T>(
+  start: (stack: AsyncDisposableStack) => Promise<T>,
+): () => T {
+  const stack = new AsyncDisposableStack();
+  let started: { readonly value: T } | undefined;
+  Deno.test.beforeAll(async () => {
+    try {
+      started = { value: await start(stack) };
+    } catch (cause) {
+      await stack.disposeAsync();
+      throw cause;
+    }
+  });
+  Deno.test.afterAll(() => stack.disposeAsync());
+  return () => {
+    if (started === undefined) throw new Error("The file's setup has not run");
+    return started.value;
+  };
+}
