@@ -203,6 +203,12 @@ function describeServer(
     tools,
     ...(latencyMs === undefined ? {} : { latencyMs }),
     ...(lastError === undefined ? {} : { lastError }),
-    problems: [...snapshot.problems, ...leftOut],
+    problems: [
+      ...snapshot.problems,
+      ...leftOut,
+      ...(server.userSpecificList
+        ? ["userSpecificList is not acted on yet: every caller sees one list"]
+        : []),
+    ],
   };
 }

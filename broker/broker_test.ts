@@ -166,7 +166,7 @@ Deno.test("the status document says what each server is like", async () => {
     ...gatewayConfig([
       serverConfig("a", { prefix: "a_" }),
       serverConfig("old"),
-      serverConfig("off", { state: "Disabled" }),
+      serverConfig("off", { state: "Disabled", userSpecificList: true }),
     ]),
     version: "v7",
   });
@@ -182,7 +182,10 @@ Deno.test("the status document says what each server is like", async () => {
       ["off", "disabled", 0, undefined],
     ],
   );
-  const [first, second] = status.servers;
+  const [first, second, third] = status.servers;
+  assertEquals(third?.problems, [
+    "userSpecificList is not acted on yet: every caller sees one list",
+  ]);
   assertEquals(first?.problems, ['tool "bad": inputSchema is missing']);
   assertEquals(first?.revision, "2025-11-25");
   assertEquals(first?.serverInfo, { name: "scripted", version: "0" });

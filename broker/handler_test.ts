@@ -10,6 +10,7 @@ import type {
   VirtualServerConfig,
 } from "../shared/config/model.ts";
 import { signCaller } from "../shared/sessions/caller.ts";
+import { identityOf } from "../shared/sessions/identity.ts";
 import { KeyRing } from "../shared/sessions/keys.ts";
 import { MemoryStore } from "../shared/sessions/memory_store.ts";
 import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
@@ -198,6 +199,12 @@ for (const [asked, answered] of NEGOTIATIONS) {
     });
   });
 }
+
+Deno.test("initialize is negotiated whatever revision its header names", async () => {
+  using front = new Front();
+  const header = { "mcp-protocol-version": "2026-07-28" };
+  assert(await front.initialize("2026-07-28", header));
+});
 
 Deno.test("tools/list is every tool, prefixed, in the order of the file", async () => {
   using front = new Front();
@@ -469,6 +476,24 @@ Deno.test("a session has so many streams and no more", async () => {
   await open[0]!.body!.cancel();
   const again = await get();
   assertEquals(again.status, 200);
+});
+
+Deno.test("a stream lives as long as its session does", async () => {
+  using front = new Front();
+  const mine = { authorization: "Bearer mine" };
+  const session = await front.initialize("2025-11-25", mine);
+  const stream = await front.request("GET", { session, headers: mine });
+  await front.hub.sweep();
+  assertEquals(front.hub.announce([""], "{}"), 1);
+  const verified = await front.sessions.verify(session, {
+    identity: identityOf(mine, {}),
+    route: "/mcp",
+  });
+  assert(verified.kind === "live");
+  // As another replica would end it.
+  await front.store.end(verified.session.id, Date.now() * 2);
+  await front.hub.sweep();
+  assertStringIncludes(await stream.text(), "retry:");
 });
 
 Deno.test("a GET that accepts no event stream is refused with 406", async () => {

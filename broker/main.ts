@@ -24,6 +24,7 @@ import {
   LATENCY_BUCKETS,
   Metrics,
 } from "../shared/telemetry.ts";
+import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { describeVersion, VERSION } from "../shared/version.ts";
 import { Broker } from "./broker.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
@@ -31,7 +32,7 @@ import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { BROKER_OPTIONS } from "./options.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
 import { waitOnTimer } from "./upstream/alarm.ts";
-import { connectWith, fetchWith, UPSTREAM_LIMITS } from "./upstream/connect.ts";
+import { connectWith, UPSTREAM_LIMITS } from "./upstream/connect.ts";
 import { SessionEnder } from "./upstream/end_sessions.ts";
 import { PATIENCE } from "./upstream/health.ts";
 
@@ -64,8 +65,9 @@ async function start(
     kind: options.store,
     stateDir: options.stateDir,
   });
+  const http = new HttpPool(secrets);
   const broker = new Broker({
-    open: connectWith(secrets),
+    open: connectWith(http, secrets),
     log,
     now: Date.now,
     wait: waitOnTimer,
@@ -76,7 +78,7 @@ async function start(
     settleMs: SETTLE_MS,
   });
   const ender = new SessionEnder({
-    fetch: fetchWith(secrets),
+    fetch: (server, init) => http.fetch(server, init),
     headers: (server) => serverHeaders(server, "calls", secrets),
     timeoutMs: UPSTREAM_LIMITS.pingMs,
     log,
@@ -162,6 +164,7 @@ async function start(
   });
   life.onDrain("servers", async () => {
     await Promise.all([broker.close(), ender.finish()]);
+    http.close();
   });
   life.onDrain("session store", () => store.close());
   life.onDrain("internal listener", () => internal.close());

@@ -33,6 +33,7 @@ export type Metadata = Readonly<Record<string, string>>;
 
 /** Lets the request or response go on, changed as told. */
 export interface Continue {
+  /** `continue`. */
   readonly kind: "continue";
   /** Header changes. */
   readonly headers?: HeaderChanges;
@@ -48,6 +49,7 @@ export interface Continue {
 
 /** Ends the exchange with a reply of our own (ext_proc ImmediateResponse). */
 export interface Reply {
+  /** `reply`. */
   readonly kind: "reply";
   /** HTTP status. */
   readonly status: number;

@@ -14,6 +14,8 @@ export interface FollowOptions {
   readonly url: string;
   /** Called with each catalog that differs from the one before. */
   readonly onCatalog: (catalog: Catalog) => void;
+  /** Called after each attempt, whatever came of it. */
+  readonly onAttempt: () => void;
   /** Ends the following. */
   readonly signal: AbortSignal;
   /** `fetch`, or a stand-in. */
@@ -43,10 +45,12 @@ export async function followCatalog(options: FollowOptions): Promise<void> {
       if (reachable !== true) log.info("broker reached", { url: options.url });
       reachable = true;
       retryMs = FIRST_RETRY_MS;
-      if (catalog === undefined) continue;
-      version = catalog.version;
-      options.onCatalog(catalog);
-      log.debug("catalog taken over", { version });
+      if (catalog !== undefined) {
+        version = catalog.version;
+        options.onCatalog(catalog);
+        log.debug("catalog taken over", { version });
+      }
+      options.onAttempt();
     } catch (error) {
       if (signal.aborted) return;
       if (reachable !== false) {
@@ -56,6 +60,7 @@ export async function followCatalog(options: FollowOptions): Promise<void> {
         });
       }
       reachable = false;
+      options.onAttempt();
       // A restarted broker may know less at first: ask for whatever it has.
       await options.delay(retryMs, signal).catch(() => {});
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);

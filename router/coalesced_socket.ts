@@ -11,7 +11,8 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
-type Done = (error?: Error | null) => void;
+/** Called when a write is done, or failed. */
+export type Done = (error?: Error | null) => void;
 
 /** Bytes accepted ahead of the socket before the writer has to wait. */
 const HIGH_WATER_BYTES = 1024 * 1024;
@@ -39,10 +40,12 @@ export class CoalescedSocket extends Duplex {
     socket.on("close", () => this.destroy());
   }
 
+  /** Asks for more. */
   override _read(): void {
     this.#socket.resume();
   }
 
+  /** Takes one chunk; the socket gets it at the end of the turn. */
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
     this.#pending.push(chunk);
     this.#unwritten += chunk.length;
@@ -56,11 +59,13 @@ export class CoalescedSocket extends Duplex {
     else this.#waiting = done;
   }
 
+  /** Writes what is left and ends the socket. */
   override _final(done: Done): void {
     this.#flush();
     this.#socket.end(() => done());
   }
 
+  /** Writes what is left, unless there was an error, and lets the socket go. */
   override _destroy(error: Error | null, done: Done): void {
     if (error === null) {
       this.#flush();

@@ -30,6 +30,7 @@ export type MessageDecision =
 
 /** A request that goes straight to a server. */
 export interface ServerCall {
+  /** `call`. */
   readonly kind: "call";
   /** Who answers. */
   readonly server: ServerConfig;

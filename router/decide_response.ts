@@ -53,7 +53,7 @@ const POLICY_HEADERS = ["www-authenticate", "retry-after"];
  * | 2xx, or an error with a JSON body | pass |
  * | 401, 403, 429 of an Envoy filter | refuse with that status, its challenge kept |
  * | 401, 403 of the server | refuse: a server's challenge never crosses |
- * | 503, 504 of Envoy itself | refuse: unreachable, timed out |
+ * | 503, 504 of Envoy itself | refuse: unreachable, connection lost, timed out |
  * | anything else without a JSON body | refuse |
  *
  * @param hadSession Whether the request carried a session id of that server.
@@ -70,7 +70,7 @@ export function decideResponse(
     return { kind: "session lost" };
   }
   if (status >= 200 && status < 300) return pass(values);
-  if (!upstream) return refuseLocal(status, head.headers, serverName);
+  if (!upstream) return refuseLocal(status, head, serverName);
   const challenged = status === 401 || status === 403;
   if (!challenged && isJson(values)) return pass(values);
   return {
@@ -94,7 +94,7 @@ export function decideBrokerResponse(head: ResponseHead): ResponseDecision {
   if (status < 400 || upstream || (upstream === undefined && isJson(values))) {
     return { kind: "pass", remove: [] };
   }
-  return refuseLocal(status, head.headers, "broker");
+  return refuseLocal(status, head, "broker");
 }
 
 function isJson(values: ReadonlyMap<string, string>): boolean {
@@ -111,7 +111,7 @@ function pass(values: ReadonlyMap<string, string>): ResponseDecision {
 /** An answer that Envoy, or a filter in it, gave in the server's place. */
 function refuseLocal(
   status: number,
-  headers: readonly HeaderEntry[],
+  { headers, codeDetails }: ResponseHead,
   serverName: string,
 ): ResponseDecision {
   switch (status) {
@@ -136,11 +136,27 @@ function refuseLocal(
     default:
       return {
         kind: "refuse",
-        refusal: { kind: "server unreachable", detail: serverName },
+        refusal: {
+          kind: wasNeverSent(codeDetails)
+            ? "server unreachable"
+            : "connection lost",
+          detail: serverName,
+        },
         headers: [],
       };
   }
 }
+
+/**
+ * Whether Envoy gave up before the request left it: only then can the client
+ * be told that nothing was run.
+ */
+function wasNeverSent(codeDetails: string | undefined): boolean {
+  return codeDetails !== undefined && NEVER_SENT.test(codeDetails);
+}
+
+const NEVER_SENT =
+  /^(no_healthy_upstream|cluster_not_found|route_not_found)|(local|remote)_connection_failure|connection_timeout|overflow|remote_refused_stream_reset/;
 
 /** Whether an upstream gave the answer; undefined where Envoy does not tell. */
 function fromUpstream(

@@ -85,11 +85,26 @@ const cases: readonly {
     head: head(429, [TEXT], "request_rate_limited"),
     want: "server refused 429",
   },
-  {
-    name: "Envoy's 503 means the server is unreachable",
-    head: head(503, [TEXT]),
+  ...[
+    "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+    "upstream_reset_before_response_started{connection_timeout}",
+    "upstream_reset_before_response_started{overflow}",
+    "no_healthy_upstream",
+    "cluster_not_found",
+  ].map((details) => ({
+    name: `Envoy's 503 means the server is unreachable: ${details}`,
+    head: head(503, [TEXT], details),
     want: "server unreachable",
-  },
+  })),
+  ...[
+    undefined,
+    "upstream_reset_before_response_started{connection_termination}",
+    "upstream_reset_before_response_started{protocol_error}",
+  ].map((details) => ({
+    name: `Envoy's 503 does not say that nothing was run: ${details}`,
+    head: head(503, [TEXT], details),
+    want: "connection lost",
+  })),
   {
     name: "Envoy's 504 means it timed out",
     head: head(504, [JSON_BODY], "response_timeout"),
@@ -142,7 +157,7 @@ const brokerCases: readonly {
   },
   {
     name: "Envoy's 503 in its place is refused",
-    head: head(503, [TEXT]),
+    head: head(503, [TEXT], "no_healthy_upstream"),
     want: "server unreachable",
   },
 ];

@@ -76,6 +76,7 @@ async function start(
     const reasons = [
       ...(life.draining.aborted ? ["draining"] : []),
       ...(state.config === undefined ? ["no valid configuration yet"] : []),
+      ...(state.listening ? [] : ["not listening yet"]),
     ];
     return { ready: reasons.length === 0, reasons };
   };
@@ -110,8 +111,10 @@ async function start(
     onProblems: (problems) => state.problems = problems.map(formatProblem),
     log,
   });
+  const attempted = Promise.withResolvers<void>();
   const following = followCatalog({
     url: options.catalogUrl.href,
+    onAttempt: attempted.resolve,
     onCatalog: (catalog) => state.setCatalog(catalog),
     signal: watching.signal,
     fetch,
@@ -160,6 +163,12 @@ async function start(
     slots: createCallSlots(LIMITS.callsPerSession),
     log,
   };
+  // A router that restarts knows unprefixed names before it is asked for one;
+  // a broker that is not there keeps nobody waiting.
+  await Promise.race([
+    attempted.promise,
+    waitOnTimer(CATALOG_MS, watching.signal),
+  ]);
   const resets = new ResetWatch();
   const count = exchangeMetrics(metrics, () => processor.active);
   const processor = await serveProcessor({
@@ -175,6 +184,7 @@ async function start(
     },
     log,
   });
+  state.listening = true;
   for (const address of processor.addresses) {
     log.info("listening", {
       listener: "ext_proc",
@@ -192,10 +202,14 @@ async function start(
   life.onDrain("internal listener", () => internal.close());
 }
 
+/** Milliseconds that a starting router waits for the broker's first answer. */
+const CATALOG_MS = 1_000;
+
 const NO_HEADERS = Promise.resolve([]);
 
 /** Configuration and catalog in force, and the table made from them. */
 class RoutingState {
+  listening = false;
   config: GatewayConfig | undefined;
   catalog: Catalog | undefined;
   table: RouteTable | undefined;

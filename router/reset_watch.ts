@@ -8,10 +8,10 @@
  */
 
 /** What an operator is told. */
-export const RESETS_MESSAGE = "Envoy resets the router's streams";
+export const RESETS_MESSAGE: string = "Envoy resets the router's streams";
 
 /** What an operator shall do about it. */
-export const RESETS_REMEDY =
+export const RESETS_REMEDY: string =
   "set envoy.reloadable_features.ext_proc_graceful_grpc_close: true in Envoy's " +
   "runtime; without it about 1 % of requests fail under load";
 

@@ -96,7 +96,7 @@ export class ServerClient {
       const id = exchange.sessionId;
       return { revision: agreed, ...(id === undefined ? {} : { id }) };
     } catch (error) {
-      throw asGatewayError(error, server.name);
+      throw asGatewayError(error, server.name, "server unreachable");
     }
   }
 
@@ -151,14 +151,25 @@ export class ServerClient {
         body,
       };
     } catch (error) {
-      throw asGatewayError(error, call.server.name);
+      throw asGatewayError(error, call.server.name, "connection lost");
     }
   }
 }
 
-/** Names a server's failure for the client; the cause stays for the log. */
-function asGatewayError(error: unknown, server: string): unknown {
+/**
+ * Names a server's failure for the client; the cause stays for the log.
+ *
+ * @param broken What a connection that fails means.
+ */
+function asGatewayError(
+  error: unknown,
+  server: string,
+  broken: "server unreachable" | "connection lost",
+): unknown {
   if (error instanceof GatewayError) return error;
+  if (error instanceof Error && error.cause instanceof GatewayError) {
+    return error.cause;
+  }
   const timedOut = error instanceof DOMException &&
       error.name === "TimeoutError" ||
     error instanceof UpstreamError && error.kind === "timed out";
@@ -170,7 +181,7 @@ function asGatewayError(error: unknown, server: string): unknown {
   const refused = error instanceof UpstreamError &&
     error.kind !== "unreachable";
   return new GatewayError({
-    kind: refused ? "server refused" : "server unreachable",
+    kind: refused ? "server refused" : broken,
     detail: server,
   }, { cause: error });
 }

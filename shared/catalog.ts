@@ -38,13 +38,17 @@ export interface Catalog {
   /** Version of the configuration this was built from. */
   readonly config: string;
   /**
-   * False while a server that was never listed may still come: a name that is
-   * missing is then not known to be unknown.
+   * False while a server without a prefix that was never listed may still come:
+   * a name that is missing is then not known to be unknown. (A name that starts
+   * with a prefix is decided by that alone.)
    */
   readonly complete: boolean;
   /** Each configured server. */
   readonly servers: readonly CatalogServer[];
-  /** By exposed name. */
+  /**
+   * By exposed name. A server that is not listed just now keeps the names it
+   * had, so that a call for it fails as unreachable, not as unknown.
+   */
   readonly tools: Readonly<Record<string, CatalogEntry>>;
   /** By exposed name. */
   readonly prompts: Readonly<Record<string, CatalogEntry>>;

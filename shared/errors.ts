@@ -11,11 +11,44 @@ interface RefusalRow {
   readonly status: number;
   readonly code: number;
   readonly message: string;
-  /** The same request may succeed later, unchanged. */
+  /** Nothing was run; the same request may succeed later, unchanged. */
   readonly retryable?: boolean;
 }
 
-const TABLE = {
+/** The kinds of refusal there are. */
+export type RefusalKind =
+  | "parse error"
+  | "invalid request"
+  | "body too large"
+  | "unsupported media type"
+  | "not acceptable"
+  | "unsupported revision"
+  | "method not allowed"
+  | "forbidden origin"
+  | "forbidden caller"
+  | "misdirected request"
+  | "session missing"
+  | "session unknown"
+  | "too many sessions"
+  | "too many calls"
+  | "too many streams"
+  | "unknown method"
+  | "invalid params"
+  | "unknown tool"
+  | "unknown prompt"
+  | "unknown virtual server"
+  | "server unreachable"
+  | "connection lost"
+  | "server refused"
+  | "server timed out"
+  | "session lost"
+  | "session opening"
+  | "catalog unavailable"
+  | "store unavailable"
+  | "not configured"
+  | "internal error";
+
+const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
   // The message itself.
   "parse error": { status: 400, code: -32700, message: "Parse error" },
   "invalid request": { status: 400, code: -32600, message: "Invalid request" },
@@ -102,6 +135,11 @@ const TABLE = {
     message: "MCP server unreachable",
     retryable: true,
   },
+  "connection lost": {
+    status: 502,
+    code: -32603,
+    message: "MCP server broke the connection; the call may have run",
+  },
   "server refused": {
     status: 502,
     code: -32603,
@@ -143,10 +181,7 @@ const TABLE = {
     retryable: true,
   },
   "internal error": { status: 500, code: -32603, message: "Internal error" },
-} as const satisfies Record<string, RefusalRow>;
-
-/** The kinds of refusal there are. */
-export type RefusalKind = keyof typeof TABLE;
+};
 
 /** A request that will not be passed on, and why. */
 export interface Refusal {
@@ -196,7 +231,7 @@ export function replyToRefusal(
   refusal: Refusal,
   id: string | null,
 ): RefusalReply {
-  const row: RefusalRow = TABLE[refusal.kind];
+  const row = TABLE[refusal.kind];
   const message = refusal.detail === undefined
     ? row.message
     : `${row.message}: ${refusal.detail}`;

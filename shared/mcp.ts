@@ -74,5 +74,6 @@ export interface Implementation {
   readonly name: string;
   /** The program's version. */
   readonly version: string;
+  /** Whatever else it says of itself. */
   readonly [member: string]: unknown;
 }

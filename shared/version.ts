@@ -14,22 +14,25 @@ export const VERSION = "0.1.0";
 export const COMMIT: string = "unknown";
 
 /**
- * Writes what `--version` prints.
+ * Writes what `--version` prints: program, version, commit, Deno.
+ *
+ * @param deno Release of the Deno that runs it, or is built into it.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { describeVersion, VERSION } from "./version.ts";
  *
- * assertEquals(describeVersion("router", "unknown"), `router ${VERSION}`);
- * assertEquals(describeVersion("router", "4f2a91c"), `router ${VERSION} (4f2a91c)`);
+ * assertEquals(
+ *   describeVersion("router", "4f2a91c", "2.9.6"),
+ *   `router ${VERSION} (commit 4f2a91c, Deno 2.9.6)`,
+ * );
  * ```
  */
 export function describeVersion(
   program: string,
   commit: string = COMMIT,
+  deno: string = Deno.version.deno,
 ): string {
-  return commit === "unknown"
-    ? `${program} ${VERSION}`
-    : `${program} ${VERSION} (${commit})`;
+  return `${program} ${VERSION} (commit ${commit}, Deno ${deno})`;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Fetch } from "../upstream/exchange.ts";
+import type { Fetch } from "../../shared/upstream/server_exchange.ts";
 
 /** One request that reached it. */
 export interface Seen {
@@ -68,6 +68,12 @@ export class ScriptedServer {
   /** Breaks every notification stream. */
   breakStreams(): void {
     for (const sink of this.#sinks) sink.error(new Error("connection reset"));
+    this.#sinks.clear();
+  }
+
+  /** Ends every notification stream in an orderly way. */
+  endStreams(): void {
+    for (const sink of this.#sinks) sink.close();
     this.#sinks.clear();
   }
 

@@ -10,7 +10,7 @@ import {
   type OutgoingEvent,
   writeComment,
   writeEvent,
-} from "./event_writer.ts";
+} from "../../shared/sse/write_event.ts";
 
 /** How much may wait for a client. */
 export interface StreamLimits {

@@ -68,8 +68,8 @@ export class Hub {
   announce(views: readonly string[], message: string): number {
     let told = 0;
     for (const listeners of [...this.#sessions.values()]) {
-      const chosen = listeners.findLast(({ owner }) =>
-        views.includes(owner.view)
+      const chosen = listeners.findLast(({ owner, stream }) =>
+        stream.open && views.includes(owner.view)
       );
       if (chosen?.stream.send({ data: message })) told++;
     }

@@ -26,7 +26,7 @@ import type {
   OpenBackend,
   Sessions,
 } from "../../shared/sessions/sessions.ts";
-import { readBody } from "../body.ts";
+import { readBody } from "../../shared/body.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
@@ -165,6 +165,8 @@ class Endpoint {
     caller: RequestCaller,
     id: string | null,
   ): Promise<Response> {
+    const wrong = checkRevision(request.headers);
+    if (wrong !== undefined) return refuse(wrong, id);
     const session = await this.#session(request, caller);
     if (session.kind === "refused") return refuse(session.refusal, id);
     const view = this.#view(caller);
@@ -243,7 +245,7 @@ class Endpoint {
       const session = await this.#session(request, caller);
       if (session.kind === "refused") return refuse(session.refusal);
       const backends = await sessions.end(session.value);
-      
+      hub.endSession(session.value.id);
       log.info("session closed", {
         session: session.value.id,
         backends: backends.length,

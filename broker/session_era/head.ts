@@ -27,7 +27,7 @@ export function checkPost(headers: Headers): Refusal | undefined {
     !accepts(accept, "application/json") ||
     !accepts(accept, "text/event-stream")
   ) return { kind: "not acceptable" };
-  return checkRevision(headers);
+  return undefined;
 }
 
 /** Checks a GET. */
@@ -39,8 +39,9 @@ export function checkGet(headers: Headers): Refusal | undefined {
 }
 
 /**
- * Checks the revision header: absent is allowed (2025-03-26 has none), a
- * revision that we do not speak is not.
+ * Checks the revision header, which goes with everything after `initialize`:
+ * absent is allowed (2025-03-26 has none), a revision that we do not
+ * speak is not.
  */
 export function checkRevision(headers: Headers): Refusal | undefined {
   const revision = headers.get(VERSION_HEADER);

@@ -120,10 +120,10 @@ async function endOne(
   }
   headers.set(SESSION_HEADER, id);
   headers.set(VERSION_HEADER, revision);
-  await options.fetch(server, {
+  const response = await options.fetch(server, {
     method: "DELETE",
     headers,
-    redirect: "manual",
     signal: AbortSignal.timeout(options.timeoutMs),
   });
+  await response.body?.cancel();
 }

@@ -5,7 +5,11 @@
  * @module
  */
 
-import { rawElements, rawMembers, type Slice } from "../raw_json.ts";
+import {
+  rawElements,
+  rawMembers,
+  type Slice,
+} from "../../shared/jsonrpc/raw_json.ts";
 
 /** One page. */
 export interface ListPage {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { ServerIntroduction } from "../../shared/upstream/handshake.ts";
 import type { ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
 import type { ServerState } from "../../shared/status.ts";
@@ -19,11 +20,8 @@ import {
   isDropped,
   type Patience,
 } from "./health.ts";
-import { UpstreamError } from "./upstream_error.ts";
-import type {
-  ServerIntroduction,
-  UpstreamSession,
-} from "./upstream_session.ts";
+import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
+import type { UpstreamSession } from "./upstream_session.ts";
 
 /** What is known of one server at one moment. */
 export interface ServerSnapshot {

@@ -162,23 +162,25 @@ Deno.test("a supervisor asks once for many announcements", async () => {
 Deno.test("a supervisor polls a server that announces nothing", async () => {
   const server = serverWith("a");
   server.replies.set("GET", () => new Response(null, { status: 405 }));
-  await using watched = new Watched(server, { checkMs: 2, relistMs: 4 });
+  await using watched = new Watched(server, { checkMs: 1, relistMs: 50 });
   await watched.reaches("ready");
   setTools(server, "polled");
   await watched.lists("polled");
-  assert(server.count("ping") > 0, "it asked for signs of life in between");
+  await until(() => server.count("ping") > 0, "signs of life are asked for");
 });
 
-Deno.test("a supervisor lists again when a stream that broke is open again", async () => {
-  const server = serverWith("a");
-  await using watched = new Watched(server);
-  await until(() => server.streamCount === 1, "the stream is open");
-  setTools(server, "missed");
-  server.breakStreams();
-  await watched.lists("missed");
-  await until(() => server.streamCount === 1, "the stream is open again");
-  assertEquals(watched.states.filter((state) => state === "degraded"), []);
-});
+for (const how of ["breakStreams", "endStreams"] as const) {
+  Deno.test(`a supervisor misses nothing while its stream is down: ${how}()`, async () => {
+    const server = serverWith("a");
+    await using watched = new Watched(server);
+    await until(() => server.streamCount === 1, "the stream is open");
+    setTools(server, "missed");
+    server[how]();
+    await watched.lists("missed");
+    await until(() => server.streamCount === 1, "the stream is open again");
+    assertEquals(watched.states.filter((state) => state === "degraded"), []);
+  });
+}
 
 Deno.test("a restarted server gets a new session and falters not once", async () => {
   const server = serverWith("a");

@@ -7,20 +7,20 @@
  * @module
  */
 
+import { LATEST_SESSION_REVISION } from "../../shared/mcp.ts";
 import {
-  isUpstreamRevision,
-  LATEST_SESSION_REVISION,
-  type UpstreamRevision,
-} from "../../shared/mcp.ts";
+  handshake,
+  type ServerIntroduction,
+} from "../../shared/upstream/handshake.ts";
 import {
-  Exchange,
   type ExchangeOptions,
   type ListenOutcome,
   type RequestLimits,
-} from "./exchange.ts";
+  ServerExchange,
+} from "../../shared/upstream/server_exchange.ts";
 import { type ListPage, readPage } from "./list_page.ts";
-import { isObject, member } from "./server_message.ts";
-import { UpstreamError } from "./upstream_error.ts";
+import { isObject, member } from "../../shared/upstream/server_message.ts";
+import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
 /** How much is read of a server, and how long it may take. */
 export interface UpstreamLimits {
@@ -51,16 +51,6 @@ export interface UpstreamOptions
   readonly now: () => number;
 }
 
-/** A server as it introduced itself. */
-export interface ServerIntroduction {
-  /** The negotiated revision. */
-  readonly revision: UpstreamRevision;
-  /** What it declared. */
-  readonly capabilities: Readonly<Record<string, unknown>>;
-  /** Name and version. */
-  readonly serverInfo: { readonly name: string; readonly version: string };
-}
-
 /** A list as it was read. */
 export interface UpstreamList {
   /** JSON text of each item, UTF-8, as the server wrote it. */
@@ -85,15 +75,6 @@ export interface UpstreamSession {
   close(): Promise<void>;
 }
 
-/** Capabilities of which a server needs at least one to be of use. */
-const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
-
-/**
- * Codes by which a server of the stateless era says no to `initialize`:
- * method not found, unsupported revision (2026-07-28, versioning).
- */
-const STATELESS_ERA_CODES: readonly number[] = [-32601, -32022];
-
 /**
  * Opens a session.
  *
@@ -105,15 +86,18 @@ export async function openUpstream(
   signal: AbortSignal,
 ): Promise<UpstreamSession> {
   const { limits } = options;
-  const exchange = new Exchange({ ...options, maxBytes: limits.listBytes });
-  const started = options.now();
+  const exchange = new ServerExchange({
+    ...options,
+    maxBytes: limits.listBytes,
+  });
   try {
-    const introduction = await introduce(exchange, options, signal);
-    exchange.revision = introduction.revision;
-    await exchange.notify("notifications/initialized", {
-      signal,
-      timeoutMs: Math.max(1, limits.initializeMs - (options.now() - started)),
-    });
+    const introduction = await handshake(exchange, {
+      revision: LATEST_SESSION_REVISION,
+      capabilities: {},
+      clientInfo: { name: "mcp-gateway", version: options.version },
+      timeoutMs: limits.initializeMs,
+      now: options.now,
+    }, signal);
     return new OpenSession(exchange, introduction, options);
   } catch (error) {
     // A server may have opened a session that we have no use for.
@@ -122,82 +106,13 @@ export async function openUpstream(
   }
 }
 
-async function introduce(
-  exchange: Exchange,
-  options: UpstreamOptions,
-  signal: AbortSignal,
-): Promise<ServerIntroduction> {
-  const params = {
-    protocolVersion: LATEST_SESSION_REVISION,
-    capabilities: {},
-    clientInfo: { name: "mcp-gateway", version: options.version },
-  };
-  try {
-    const { value } = await exchange.request(
-      "initialize",
-      JSON.stringify(params),
-      { signal, timeoutMs: options.limits.initializeMs },
-    );
-    return readIntroduction(value);
-  } catch (error) {
-    if (
-      error instanceof UpstreamError && error.code !== undefined &&
-      STATELESS_ERA_CODES.includes(error.code)
-    ) {
-      throw new UpstreamError("below minimum", {
-        message:
-          `the server refuses initialize (${error.code}): it seems to speak only the stateless era (2026-07-28), which the gateway does not speak to servers yet`,
-        code: error.code,
-        cause: error,
-      });
-    }
-    throw error;
-  }
-}
-
-/** Reads an InitializeResult and holds it against the minimum. Pure. */
-export function readIntroduction(result: unknown): ServerIntroduction {
-  if (!isObject(result)) throw below("its InitializeResult is not an object");
-  const revision = member(result, "protocolVersion");
-  if (!isUpstreamRevision(revision)) {
-    throw below(
-      `it speaks revision ${
-        JSON.stringify(revision)?.slice(0, 40)
-      }, which the gateway does not`,
-    );
-  }
-  const capabilities = member(result, "capabilities");
-  if (
-    !isObject(capabilities) ||
-    !USEFUL_CAPABILITIES.some((name) => isObject(member(capabilities, name)))
-  ) {
-    throw below(`it declares none of ${USEFUL_CAPABILITIES.join(", ")}`);
-  }
-  const info = member(result, "serverInfo");
-  const text = (key: string) => {
-    const value = isObject(info) ? member(info, key) : undefined;
-    return typeof value === "string" ? value.slice(0, 200) : "";
-  };
-  return {
-    revision,
-    capabilities,
-    serverInfo: { name: text("name"), version: text("version") },
-  };
-}
-
-function below(why: string): UpstreamError {
-  return new UpstreamError("below minimum", {
-    message: `the server cannot be used: ${why}`,
-  });
-}
-
 class OpenSession implements UpstreamSession {
   readonly introduction: ServerIntroduction;
-  readonly #exchange: Exchange;
+  readonly #exchange: ServerExchange;
   readonly #options: UpstreamOptions;
 
   constructor(
-    exchange: Exchange,
+    exchange: ServerExchange,
     introduction: ServerIntroduction,
     options: UpstreamOptions,
   ) {
@@ -311,7 +226,7 @@ export async function readList(
 }
 
 async function close(
-  exchange: Exchange,
+  exchange: ServerExchange,
   limits: UpstreamLimits,
 ): Promise<void> {
   const signal = new AbortController().signal;

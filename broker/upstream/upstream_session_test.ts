@@ -7,7 +7,7 @@ import {
 import { toolText } from "../_testing/configs.ts";
 import { ScriptedServer } from "../_testing/scripted_server.ts";
 import { until } from "../_testing/until.ts";
-import { UpstreamError } from "./upstream_error.ts";
+import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import {
   openUpstream,
   type UpstreamLimits,

@@ -55,6 +55,8 @@ function extProcFilter(): JsonObject {
           response_trailer_mode: "SKIP",
         },
         allow_mode_override: true,
+        // Whether a server answered or Envoy in its place.
+        response_attributes: ["response.code_details"],
         // :authority and :path are the router's to set; x-envoy-* is nobody's,
         // and an attempt fails the request instead of going unnoticed.
         mutation_rules: { allow_all_routing: true, disallow_is_error: true },

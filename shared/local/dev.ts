@@ -5,6 +5,7 @@
  * @module
  */
 
+import { stringify } from "@std/yaml";
 import { createLogger, type Logger } from "../log.ts";
 import { parseOptions } from "../options.ts";
 import { type Status, STATUS_PATH } from "../status.ts";
@@ -152,7 +153,7 @@ async function sampleConfig(
     url,
     prefix,
   }));
-  await replaceFile(`${dir}/config.yaml`, JSON.stringify({ servers }, null, 2));
+  await replaceFile(`${dir}/config.yaml`, stringify({ servers }));
   return `${dir}/config.yaml`;
 }
 

@@ -3,7 +3,8 @@
  * noticed, started again after a crash, and nothing of them left behind.
  *
  * Each runs in a process group of its own, so that Ctrl-C at a terminal goes
- * to us alone and whatever a child has started can be ended with it.
+ * to us alone and whatever a child has started can be ended with it. A guard
+ * beside it does the same should we be killed ourselves.
  *
  * @module
  */
@@ -227,6 +228,7 @@ export class LocalProcess implements AsyncDisposable {
       );
     }
     this.#status = undefined;
+    const guard = startGuard(child.pid);
     const output = Promise.all([
       this.#read(child.stdout),
       this.#read(child.stderr),
@@ -235,7 +237,7 @@ export class LocalProcess implements AsyncDisposable {
       this.#status = status;
       // What it started may hold its output open, and must not outlive it.
       killGroup(child.pid);
-      await output;
+      await Promise.all([output, guard.dismiss()]);
       return status;
     });
     this.#run = { child, ended, startedAt: performance.now() };
@@ -321,6 +323,27 @@ export class LocalProcess implements AsyncDisposable {
       pauseMs = Math.min(pauseMs * 2, policy.maxMs);
     }
   }
+}
+
+/**
+ * Starts a shell that waits for the end of its input, which comes when we do
+ * not exist any more, and then kills a process group.
+ */
+function startGuard(group: number): { dismiss(): Promise<void> } {
+  const guard = new Deno.Command("/bin/sh", {
+    args: ["-c", `read -r _; kill -s KILL -- -${group} 2>/dev/null`],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  return {
+    async dismiss() {
+      sendSignal(guard.pid, "SIGKILL");
+      await guard.status;
+      await guard.stdin.close().catch(() => {}); // nobody reads it any more
+    },
+  };
 }
 
 function describe(status: Deno.CommandStatus): string {

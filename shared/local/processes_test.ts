@@ -175,3 +175,32 @@ Deno.test("LocalProcess starts a killed process again, a stopped one not", async
   await child.stop();
   assertEquals(child.running, false);
 });
+
+Deno.test("LocalProcess does not outlive an owner that is killed", async () => {
+  const owner = new LocalProcess({
+    name: "owner",
+    command: Deno.execPath(),
+    args: [
+      "eval",
+      `import { LocalProcess } from "${new URL(
+        "processes.ts",
+        import.meta.url,
+      )}";
+       const child = new LocalProcess({
+         name: "child", command: "/bin/sleep", args: ["1000"],
+       });
+       await child.start();
+       console.log("child " + child.pid);
+       await child.ended;`,
+    ],
+  });
+  await using _owner = owner;
+  await owner.start();
+  const child = await waitFor(
+    () => Number(/^child (\d+)/m.exec(owner.log.join("\n"))?.[1]) || undefined,
+    { what: "the child's pid", timeoutMs: DEADLINE_MS },
+  );
+  assert(isAlive(child));
+  owner.kill("SIGKILL");
+  await gone(child);
+});

@@ -9,7 +9,7 @@ import type { ServerConfig } from "../config/model.ts";
 import { readCertificates, type SecretIo } from "../config/secrets.ts";
 
 /** Sends requests to servers, over connections that are kept for reuse. */
-export class HttpPool {
+export class HttpPool implements Disposable {
   readonly #secrets: SecretIo;
   /** By PEM text; "" for the system's own authorities. */
   readonly #clients = new Map<string, Deno.HttpClient>();
@@ -35,6 +35,11 @@ export class HttpPool {
   close(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
+  }
+
+  /** Closes the pool. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   async #client(server: ServerConfig): Promise<Deno.HttpClient> {

@@ -12,7 +12,7 @@ import {
   type EventStreamLimits,
   readEvents,
   type ServerEvent,
-} from "./event_stream.ts";
+} from "../sse/read_events.ts";
 import { readServerMessage, type ServerMessage } from "./server_message.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
@@ -254,7 +254,9 @@ export class ServerExchange {
       return await this.#options.headers();
     } catch (cause) {
       throw new UpstreamError("unreachable", {
-        message: `cannot ask the server: ${rootMessage(cause)}`,
+        message: `cannot ask the server: ${
+          shown(cause instanceof Error ? cause.message : String(cause))
+        }`,
         cause,
       });
     }

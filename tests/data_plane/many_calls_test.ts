@@ -91,11 +91,14 @@ proves(
     }
     assertEquals([...statuses], [200]);
     const connections = await gateway.envoyStat(
-      "cluster.router.upstream_cx_total",
+      "cluster.mcp_router.upstream_cx_total",
     );
     const workers = await gateway.envoyStat("server.concurrency");
     assert(connections > 0, "Envoy counts no connection to the router");
     assert(connections <= workers, `${connections} connections were opened`);
-    assertEquals(await gateway.envoyStat("cluster.router.http2.tx_reset"), 0);
+    assertEquals(
+      await gateway.envoyStat("cluster.mcp_router.http2.tx_reset"),
+      0,
+    );
   },
 );

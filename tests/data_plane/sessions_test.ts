@@ -261,7 +261,7 @@ proves("50 first calls at once open one session with a server", async () => {
     const sessions = server.of("tools/call").map(({ session }) => session);
     assertEquals(new Set(sessions).size, 1);
   } finally {
-    server.faults.clear();
+    server.recover();
   }
 });
 

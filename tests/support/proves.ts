@@ -4,6 +4,11 @@
  * @module
  */
 
+import { within } from "./wait.ts";
+
+/** A test that waits for ever would hide which one it is. */
+const DEADLINE_MS = 120_000;
+
 /**
  * Declares a test by the sentence it proves. Sockets and timers of servers
  * that a whole file shares outlive a single test, so they are not counted
@@ -15,7 +20,8 @@ export function proves(
 ): void {
   Deno.test({
     name: sentence,
-    fn: test,
+    fn: async () =>
+      await within("the test's end", Promise.resolve(test()), DEADLINE_MS),
     sanitizeOps: false,
     sanitizeResources: false,
   });

@@ -269,7 +269,8 @@ export class RawListener implements AsyncDisposable {
   /** Closes the stream. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    await this.#events.closed.catch(() => {}); // Ended by us.
+    // Cancelled too: an event that nobody reads would hold the pipe up.
+    await this.#events.cancel().catch(() => {});
   }
 }
 

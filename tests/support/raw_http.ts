@@ -5,6 +5,8 @@
  * @module
  */
 
+import { within } from "./wait.ts";
+
 /** The request. */
 export interface RawRequest {
   /** HTTP method. */
@@ -44,7 +46,10 @@ export async function sendRaw(
   const head = new TextEncoder().encode(lines.join("\r\n"));
   const writer = connection.writable.getWriter();
   await writer.write(new Uint8Array([...head, ...body]));
-  const text = await new Response(connection.readable).text();
+  const text = await within(
+    `answer to ${request.method}`,
+    new Response(connection.readable).text(),
+  );
   const end = text.indexOf("\r\n\r\n");
   return {
     status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0),

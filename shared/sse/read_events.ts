@@ -6,7 +6,7 @@
  * @module
  */
 
-import { UpstreamError } from "./upstream_error.ts";
+import { UpstreamError } from "../upstream/upstream_error.ts";
 
 /** One event. */
 export interface ServerEvent {

@@ -23,7 +23,7 @@ export interface OutgoingEvent {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { writeEvent } from "./event_writer.ts";
+ * import { writeEvent } from "./write_event.ts";
  *
  * assertEquals(
  *   new TextDecoder().decode(writeEvent({ data: "{\n}" })),

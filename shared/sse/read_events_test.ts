@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { writeComment, writeEvent } from "../notifications/event_writer.ts";
-import { readEvents, type ServerEvent } from "./event_stream.ts";
-import { UpstreamError } from "./upstream_error.ts";
+import { writeComment, writeEvent } from "./write_event.ts";
+import { readEvents, type ServerEvent } from "./read_events.ts";
+import { UpstreamError } from "../upstream/upstream_error.ts";
 
 const LIMITS = { eventBytes: 1000 };
 

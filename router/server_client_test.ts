@@ -1,0 +1,218 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { ServerConfig } from "../shared/config/model.ts";
+import type { SecretIo } from "../shared/config/secrets.ts";
+import { GatewayError } from "../shared/errors.ts";
+import { HttpPool } from "../shared/upstream/http_pool.ts";
+import { server } from "./_testing.ts";
+import type { ServerCall } from "./decide_message.ts";
+import { ServerClient } from "./server_client.ts";
+
+const secrets: SecretIo = {
+  secretsDir: "/secrets",
+  readTextFile: (path) =>
+    path === "/secrets/token"
+      ? Promise.resolve("Bearer own\n")
+      : Promise.reject(new Deno.errors.NotFound(path)),
+  env: () => undefined,
+};
+
+const NEVER = new AbortController().signal;
+
+interface Seen {
+  readonly headers: Headers;
+  readonly text: string;
+  readonly method: string | undefined;
+}
+
+/** A server on loopback that answers as told and remembers what it was asked. */
+function serve(answer: (seen: Seen) => Response) {
+  const seen: Seen[] = [];
+  const listener = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      const text = await request.text();
+      const { method } = JSON.parse(text);
+      seen.push({ headers: request.headers, text, method });
+      return answer(seen.at(-1)!);
+    },
+  );
+  return {
+    seen,
+    config: (changes: Partial<ServerConfig> = {}): ServerConfig =>
+      server("s", {
+        url: `http://127.0.0.1:${listener.addr.port}/mcp`,
+        ...changes,
+      }),
+    [Symbol.asyncDispose]: () => listener.shutdown(),
+  };
+}
+
+/** Answers a handshake; the session id is "b-1" unless given. */
+function introduced(
+  { method, text }: Seen,
+  headers: Record<string, string> = { "mcp-session-id": "b-1" },
+): Response {
+  if (method !== "initialize") return new Response(null, { status: 202 });
+  return Response.json({
+    jsonrpc: "2.0",
+    id: JSON.parse(text).id,
+    result: {
+      protocolVersion: "2025-06-18",
+      capabilities: { tools: {} },
+      serverInfo: { name: "s", version: "1" },
+    },
+  }, { headers });
+}
+
+const details = {
+  capabilities: { elicitation: {} },
+  clientInfo: { name: "ada's client", version: "7" },
+};
+
+async function open(
+  config: ServerConfig,
+  authorization?: string,
+): Promise<unknown> {
+  using http = new HttpPool(secrets);
+  return await new ServerClient(http, secrets).open({
+    server: config,
+    details,
+    revision: "2025-11-25",
+    authorization,
+  }, NEVER);
+}
+
+Deno.test("ServerClient.open() introduces the client to the server", async () => {
+  await using s = serve((seen) => introduced(seen));
+  assertEquals(await open(s.config()), { id: "b-1", revision: "2025-06-18" });
+  const [first, second] = s.seen;
+  assertEquals(JSON.parse(first!.text).params, {
+    protocolVersion: "2025-11-25",
+    ...details,
+  });
+  assertEquals(first?.headers.get("authorization"), null);
+  assertEquals(second?.method, "notifications/initialized");
+  assertEquals(second?.headers.get("mcp-session-id"), "b-1");
+  assertEquals(second?.headers.get("mcp-protocol-version"), "2025-06-18");
+});
+
+Deno.test("ServerClient.open() takes a server without sessions as it is", async () => {
+  await using s = serve((seen) => introduced(seen, {}));
+  assertEquals(await open(s.config()), { revision: "2025-06-18" });
+});
+
+Deno.test("ServerClient.open() carries what a call would carry", async () => {
+  const own = {
+    name: "authorization",
+    value: { kind: "file", name: "token" },
+  } as const;
+  await using s = serve((seen) => introduced(seen));
+  await open(s.config({ headers: [own], credentialFor: ["calls"] }));
+  await open(s.config({ headers: [own], credentialFor: ["discovery"] }));
+  await open(s.config({ passthrough: true }), "Bearer client");
+  assertEquals(
+    s.seen.filter(({ method }) => method === "initialize")
+      .map(({ headers }) => headers.get("authorization")),
+    ["Bearer own", null, "Bearer client"],
+  );
+});
+
+const failures: readonly {
+  name: string;
+  answer: () => Response;
+  config?: Partial<ServerConfig>;
+  want: string;
+}[] = [
+  {
+    name: "a server that is down",
+    answer: () => new Response(),
+    config: { url: "http://127.0.0.1:1/mcp" },
+    want: "server unreachable",
+  },
+  {
+    name: "a server that answers 401",
+    answer: () => new Response("no", { status: 401 }),
+    want: "server refused",
+  },
+  {
+    name: "a server that answers garbage",
+    answer: () =>
+      new Response("<html>", { headers: { "content-type": "text/html" } }),
+    want: "server refused",
+  },
+  {
+    name: "a credential that cannot be read",
+    answer: () => new Response(),
+    config: {
+      headers: [{
+        name: "authorization",
+        value: { kind: "file", name: "gone" },
+      }],
+      credentialFor: ["calls"],
+    },
+    want: "server refused",
+  },
+];
+
+for (const { name, answer, config, want } of failures) {
+  Deno.test(`ServerClient.open() names ${name}`, async () => {
+    await using s = serve(answer);
+    const error = await assertRejects(
+      () => open(s.config(config)),
+      GatewayError,
+    );
+    assertEquals(error.refusal.kind, want);
+    assert(!error.message.includes("Bearer"));
+  });
+}
+
+function call(config: ServerConfig): ServerCall {
+  return {
+    kind: "call",
+    server: config,
+    method: "tools/call",
+    name: "t",
+    id: "1",
+    body: new TextEncoder().encode('{"method":"tools/call", "n":1e400}'),
+  };
+}
+
+Deno.test("ServerClient.run() sends the same bytes and reads the whole answer", async () => {
+  await using s = serve(({ text }) =>
+    new Response("data: x\n\n", {
+      status: text.includes("1e400") ? 200 : 500,
+      headers: {
+        "content-type": "text/event-stream",
+        "mcp-session-id": "b-2",
+        "set-cookie": "a=b",
+      },
+    })
+  );
+  using http = new HttpPool(secrets);
+  const answer = await new ServerClient(http, secrets).run(
+    call(s.config()),
+    { id: "b-1", revision: "2025-06-18" },
+    [["accept", "text/event-stream"], ["traceparent", "00-1"]],
+  );
+  assertEquals(answer.status, 200);
+  assertEquals(answer.headers, [["content-type", "text/event-stream"]]);
+  assertEquals(new TextDecoder().decode(answer.body), "data: x\n\n");
+  const headers = s.seen[0]?.headers;
+  assertEquals(
+    ["content-type", "accept", "mcp-session-id", "traceparent"].map((name) =>
+      headers?.get(name)
+    ),
+    ["application/json", "text/event-stream", "b-1", "00-1"],
+  );
+});
+
+Deno.test("ServerClient.run() gives up an answer that is too large", async () => {
+  await using s = serve(() => new Response("a".repeat(1024 * 1024 + 1)));
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets);
+  const error = await assertRejects(
+    () => client.run(call(s.config()), { revision: "2025-06-18" }, []),
+    GatewayError,
+  );
+  assertEquals(error.refusal.kind, "server refused");
+});

@@ -1,0 +1,204 @@
+/**
+ * Builds executables of the gateway's programs: bundles each, compiles it with
+ * the permissions of its recipe, sees that it runs, and puts it in its place.
+ *
+ * @module
+ */
+
+import {
+  environmentNames,
+  type OptionTable,
+  type OptionValues,
+} from "../../options.ts";
+import type { ProgramName } from "../programs.ts";
+import { BuildError } from "./build_error.ts";
+import { bundleProgram } from "./bundle.ts";
+import { compileProgram, tellVersion } from "./compile.ts";
+import { getDenoPair, PAIR_TARGET, PAIR_VERSION } from "./deno_pair.ts";
+import type { BUILD_OPTIONS } from "./options.ts";
+import { type Directories, permissionFlags, RECIPES } from "./permissions.ts";
+import { runTool } from "./run_tool.ts";
+
+/** What to build. */
+export interface BuildOptions {
+  /** Programs to build. */
+  readonly programs: readonly ProgramName[];
+  /** Folder that gets the executables, named as the programs; made if need be. */
+  readonly out: string;
+  /** Directories that they are built for. */
+  readonly directories: Directories;
+  /** Folder for what is fetched. */
+  readonly cacheDir: string;
+  /** Where Deno's runtime for executables comes from. */
+  readonly runtime: Runtime;
+  /** Platform; this one where left out. */
+  readonly target?: string;
+  /** Commit that they tell; git's, else `unknown`, where left out. */
+  readonly commit?: string;
+  /** Environment variables that they may read besides those of their options. */
+  readonly variables?: readonly string[];
+  /** Told, line by line, what goes on. */
+  readonly progress: (line: string) => void;
+  /** Ends the building. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where Deno's runtime for executables comes from. */
+export type Runtime =
+  /** From Deno's site, by the Deno that runs this. */
+  | { readonly kind: "download" }
+  /** A file, of the release of the Deno that runs this. */
+  | { readonly kind: "file"; readonly denort: string }
+  /** From PyPI, with the older Deno that it belongs to. */
+  | { readonly kind: "pair" };
+
+/** An executable that was built. */
+export interface Executable {
+  /** The program. */
+  readonly program: ProgramName;
+  /** Path of the executable. */
+  readonly path: string;
+  /** Its size in bytes. */
+  readonly bytes: number;
+  /** What it says to `--version`; undefined where it is for another platform. */
+  readonly version: string | undefined;
+}
+
+/** The project's folder, without a slash at the end. */
+const PROJECT_DIR = new URL("../../..", import.meta.url).pathname
+  .replace(/\/$/, "");
+
+/**
+ * Builds executables. One that was there before stays until its successor has
+ * been seen to run.
+ *
+ * @throws {BuildError} If one cannot be built.
+ */
+export async function buildPrograms(
+  options: BuildOptions,
+): Promise<readonly Executable[]> {
+  const { deno, denort } = await compilerOf(options);
+  const commit = options.commit ?? await gitCommit(PROJECT_DIR);
+  await Deno.mkdir(options.out, { recursive: true });
+  const dir = await Deno.makeTempDir({ dir: options.out, prefix: ".build-" });
+  const signal = options.signal ? { signal: options.signal } : {};
+  const native = options.target === undefined ||
+    options.target === Deno.build.target;
+  try {
+    const built: Executable[] = [];
+    for (const program of options.programs) {
+      const recipe = RECIPES[program];
+      await bundleProgram({
+        projectDir: PROJECT_DIR,
+        main: recipe.main,
+        commit,
+        out: `${dir}/${program}.js`,
+        ...signal,
+      });
+      const made = await compileProgram({
+        program,
+        dir,
+        deno,
+        permissions: permissionFlags(recipe, options.directories, [
+          ...await variablesOf(program),
+          ...options.variables ?? [],
+        ]),
+        ...(denort === undefined ? {} : { denort }),
+        ...(options.target === undefined ? {} : { target: options.target }),
+        ...signal,
+      });
+      const version = native
+        ? await tellVersion(program, made, options.signal)
+        : undefined;
+      const { size: bytes } = await Deno.stat(made);
+      const path = `${options.out}/${program}`;
+      await Deno.rename(made, path);
+      built.push({ program, path, bytes, version });
+      options.progress(
+        `${path}: ${(bytes / 1e6).toFixed(1)} MB, ${
+          version ?? "not run: it is for another platform"
+        }`,
+      );
+    }
+    return built;
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+async function compilerOf(
+  { runtime, target, ...options }: BuildOptions,
+): Promise<{ readonly deno: string; readonly denort: string | undefined }> {
+  switch (runtime.kind) {
+    case "download":
+      return { deno: Deno.execPath(), denort: undefined };
+    case "file":
+      return { deno: Deno.execPath(), denort: runtime.denort };
+    case "pair": {
+      if (target !== undefined && target !== PAIR_TARGET) {
+        throw new BuildError(
+          `Cannot build for ${target}: the pair of Deno ${PAIR_VERSION} and ` +
+            `its runtime is for ${PAIR_TARGET}`,
+          "build where Deno's download site can be reached, without --pair",
+        );
+      }
+      return await getDenoPair(options);
+    }
+    default:
+      return runtime satisfies never;
+  }
+}
+
+/**
+ * Names of the variables that a program's options come from. The module is
+ * loaded by its path: a program is something that the build works on, as its
+ * bundler does, not something that it depends on.
+ */
+export async function variablesOf(program: ProgramName): Promise<string[]> {
+  const { module, name } = RECIPES[program].options;
+  const exports: Readonly<Record<string, unknown>> = await import(
+    `file://${PROJECT_DIR}/${module}`
+  );
+  const table = exports[name];
+  if (typeof table !== "object" || table === null) {
+    throw new BuildError(
+      `Cannot tell the options of ${program}: ${module} exports no ${name}`,
+      "correct the program's recipe",
+    );
+  }
+  return environmentNames(table as OptionTable);
+}
+
+/** Short hash of the commit, `-changed` where files differ; else `unknown`. */
+export async function gitCommit(dir: string): Promise<string> {
+  const git = (...args: string[]) => runTool("git", ["-C", dir, ...args]);
+  const head = await git("rev-parse", "--short=12", "--verify", "HEAD");
+  if (!head.success || !/^[0-9a-f]+$/.test(head.text)) return "unknown";
+  const { success, text } = await git("status", "--porcelain");
+  return success && text === "" ? head.text : `${head.text}-changed`;
+}
+
+/** Turns the values of the command line into what to build. */
+export function fromOptions(
+  values: OptionValues<typeof BUILD_OPTIONS>,
+): Omit<BuildOptions, "programs" | "cacheDir" | "progress"> {
+  return {
+    out: values.target === undefined
+      ? values.out
+      : `${values.out}/${values.target}`,
+    directories: {
+      config: values.configDir,
+      secrets: values.secretsDir,
+      state: values.stateDir,
+      sockets: values.socketDir,
+    },
+    runtime: values.pair
+      ? { kind: "pair" }
+      : values.denort === undefined
+      ? { kind: "download" }
+      : { kind: "file", denort: values.denort },
+    variables: values.variables,
+    ...(values.target === undefined ? {} : { target: values.target }),
+    ...(values.commit === undefined ? {} : { commit: values.commit }),
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * A gateway of the executables, laid out as on a machine: one root with the
+ * directories that they were built for, and a real Envoy that reaches the
+ * router over a unix socket.
+ *
+ * @module
+ */
+
+import { parseConfig } from "../../shared/config/parse.ts";
+import { envoyOptions } from "../../shared/envoy/options.ts";
+import type { Directories } from "../../shared/local/build/permissions.ts";
+import { EnvoyAdmin } from "../../shared/local/envoy_admin.ts";
+import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
+import { EnvoyFiles, envoyServers } from "../../shared/local/envoy_files.ts";
+import { freePort, releasePort } from "../../shared/local/ports.ts";
+import { LocalProcess } from "../../shared/local/processes.ts";
+import { type ProgramName, programReady } from "../../shared/local/programs.ts";
+import type { ServerEntry } from "../support/config_file.ts";
+
+/** What to start. */
+export interface ExecutableGatewayOptions {
+  /** Folder of the executables. */
+  readonly executables: string;
+  /** Folder of everything that Envoy and the programs keep; exists. */
+  readonly root: string;
+  /** The MCP servers. */
+  readonly servers: readonly ServerEntry[];
+}
+
+/** A gateway of executables; disposing of it stops it. */
+export interface ExecutableGateway extends AsyncDisposable {
+  /** The endpoint for clients. */
+  readonly url: string;
+  /** The router. */
+  readonly router: LocalProcess;
+  /** The broker. */
+  readonly broker: LocalProcess;
+  /** Base URLs of the internal listeners. */
+  readonly internalUrls: Readonly<Record<ProgramName, string>>;
+  /** Milliseconds from its start until each program said that it is ready. */
+  readonly readyMs: Readonly<Record<ProgramName, number>>;
+}
+
+/** The directories under a root, as under `/` on a machine. */
+export function directoriesIn(root: string): Directories {
+  return {
+    config: `${root}/etc`,
+    secrets: `${root}/secrets`,
+    state: `${root}/state`,
+    sockets: `${root}/run`,
+  };
+}
+
+const HOST = "127.0.0.1";
+
+/** Starts broker, router and Envoy, and waits until each is ready. */
+export async function startExecutables(
+  { executables, root, servers }: ExecutableGatewayOptions,
+): Promise<ExecutableGateway> {
+  await using owned = new AsyncDisposableStack();
+  const takePort = () => {
+    const port = freePort(HOST);
+    owned.defer(() => releasePort(port));
+    return port;
+  };
+  const directories = directoriesIn(root);
+  const envoyDir = `${root}/envoy`;
+  for (const dir of [...Object.values(directories), envoyDir]) {
+    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+  }
+  const configFile = `${directories.config}/config.yaml`;
+  const text = JSON.stringify({ servers });
+  await Deno.writeTextFile(configFile, text);
+  const ports = { mcp: takePort(), broker: takePort(), admin: takePort() };
+  const socket = `${directories.sockets}/router.sock`;
+  const internalUrls = {
+    router: `http://${HOST}:${takePort()}`,
+    broker: `http://${HOST}:${takePort()}`,
+  };
+
+  const parsed = parseConfig(text, { file: configFile });
+  if (!parsed.ok) throw new Error(`Cannot use ${text}`);
+  const envoy = envoyOptions({
+    listen: { kind: "tcp", host: HOST, port: ports.mcp },
+    broker: { kind: "tcp", host: HOST, port: ports.broker },
+    routers: [{ kind: "unix", path: socket }],
+  });
+  const files = new EnvoyFiles(envoyDir, envoy);
+  await files.writeAll(
+    await envoyServers(parsed.config, envoy, {
+      secretsDir: directories.secrets,
+      readTextFile: (path) => Deno.readTextFile(path),
+      env: () => undefined,
+    }),
+    parsed.config.version,
+    { kind: "tcp", host: HOST, port: ports.admin },
+  );
+
+  const readyMs = { router: 0, broker: 0 };
+  const program = (name: ProgramName, args: readonly string[]) =>
+    new LocalProcess({
+      name,
+      command: `${executables}/${name}`,
+      args: [
+        `--config=${configFile}`,
+        `--secrets-dir=${directories.secrets}`,
+        `--state-dir=${directories.state}`,
+        `--internal-listen=${new URL(internalUrls[name]).host}`,
+        ...args,
+      ],
+      ready: async (signal) => {
+        const startedAt = performance.now();
+        await programReady(internalUrls[name], signal);
+        readyMs[name] = performance.now() - startedAt;
+      },
+    });
+  const broker = program("broker", [`--listen=${HOST}:${ports.broker}`]);
+  const router = program("router", [
+    `--listen=unix:${socket}`,
+    `--catalog-url=${internalUrls.broker}`,
+  ]);
+  const envoyProcess: LocalProcess = new LocalProcess({
+    name: "envoy",
+    command: await findEnvoy({
+      cacheDir: defaultCacheDir((name) => Deno.env.get(name)),
+      env: (name) => Deno.env.get(name),
+      progress: (line) => console.error(line),
+    }),
+    args: [
+      ...["-c", files.bootstrap, "--disable-hot-restart"],
+      ...["--concurrency", "1", "--log-level", "warn"],
+    ],
+    ready: (signal) =>
+      new EnvoyAdmin(
+        `http://${HOST}:${ports.admin}`,
+        () => envoyProcess.log,
+      ).ready(signal),
+  });
+  for (const process of [broker, router, envoyProcess]) {
+    owned.use(process);
+    await process.start();
+  }
+
+  const everything = owned.move();
+  return {
+    url: `http://${HOST}:${ports.mcp}/mcp`,
+    router,
+    broker,
+    internalUrls,
+    readyMs,
+    [Symbol.asyncDispose]: () => everything.disposeAsync(),
+  };
+}
