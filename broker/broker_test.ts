@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { GatewayConfig } from "../shared/config/model.ts";
-import { gatewayConfig, serverConfig, toolText } from "./_testing/configs.ts";
+import {
+  config as gatewayConfig,
+  server as serverConfig,
+} from "../shared/_testing.ts";
+import { toolText } from "./_testing/tools.ts";
 import { type Recorder, recorder } from "./_testing/recorder.ts";
 import { ScriptedServer } from "./_testing/scripted_server.ts";
 import { until } from "./_testing/until.ts";

@@ -14,7 +14,11 @@ import { identityOf } from "../shared/sessions/identity.ts";
 import { KeyRing } from "../shared/sessions/keys.ts";
 import { MemoryStore } from "../shared/sessions/memory_store.ts";
 import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
-import { gatewayConfig, serverConfig, toolBytes } from "./_testing/configs.ts";
+import {
+  config as gatewayConfig,
+  server as serverConfig,
+} from "../shared/_testing.ts";
+import { toolBytes } from "./_testing/tools.ts";
 import { type Recorder, recorder } from "./_testing/recorder.ts";
 import { CurrentCatalog } from "./catalog/current_catalog.ts";
 import { mergeCatalog } from "./catalog/merge.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { followCatalog } from "./catalog_client.ts";
-import { silent } from "./_testing.ts";
+import { SILENT } from "../shared/_testing.ts";
 
 function catalog(version: string) {
   return {
@@ -42,7 +42,7 @@ async function follow(script: readonly (() => Response | never)[]) {
       waits.push(ms);
       return Promise.resolve();
     },
-    log: silent,
+    log: SILENT,
   });
   return { asked, taken, waits, attempts };
 }

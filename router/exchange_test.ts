@@ -5,7 +5,7 @@ import type { Answer, Continue, HeaderEntry, Reply } from "./answer.ts";
 import { createCallSlots } from "./call_slots.ts";
 import { Exchange, type ExchangePorts } from "./exchange.ts";
 import { RouteTable } from "./route_table.ts";
-import { config, server, silent } from "./_testing.ts";
+import { config, server, SILENT } from "../shared/_testing.ts";
 
 const utf8 = new TextEncoder();
 const session: ClientSession = {
@@ -68,7 +68,7 @@ function world(changes: Partial<ExchangePorts> = {}) {
       });
     },
     slots: createCallSlots(1),
-    log: silent,
+    log: SILENT,
     ...changes,
   };
   return { ports, opened, forgotten, ran };

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Catalog, CatalogEntry } from "../shared/catalog.ts";
 import type { ServerConfig } from "../shared/config/model.ts";
 import { RouteTable } from "./route_table.ts";
-import { config, server } from "./_testing.ts";
+import { config, server } from "../shared/_testing.ts";
 
 const servers: readonly ServerConfig[] = [
   server("weather", { prefix: "weather_" }),

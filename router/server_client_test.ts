@@ -3,7 +3,7 @@ import type { ServerConfig } from "../shared/config/model.ts";
 import type { SecretIo } from "../shared/config/secrets.ts";
 import { GatewayError } from "../shared/errors.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
-import { server } from "./_testing.ts";
+import { server } from "../shared/_testing.ts";
 import type { ServerCall } from "./decide_message.ts";
 import { ServerClient } from "./server_client.ts";
 

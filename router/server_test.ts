@@ -13,7 +13,7 @@ import { createCallSlots } from "./call_slots.ts";
 import type { ExchangePorts } from "./exchange.ts";
 import { RouteTable } from "./route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";
-import { config, server, silent } from "./_testing.ts";
+import { config, server, SILENT } from "../shared/_testing.ts";
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 type Init = MessageInitShape<typeof ProcessingRequestSchema>;
@@ -35,7 +35,7 @@ function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
     callHeaders: never,
     run: never,
     slots: createCallSlots(1),
-    log: silent,
+    log: SILENT,
     ...changes,
   };
 }
@@ -113,7 +113,7 @@ async function start(
     ready: () => ready,
     maxMessageBytes: 10_000,
     onExchange: (outcome) => outcomes.push(outcome),
-    log: silent,
+    log: SILENT,
   });
   const [bound] = processor.addresses;
   assert(bound !== undefined);

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
-import { gatewayConfig, serverConfig, toolBytes } from "../_testing/configs.ts";
+import {
+  config as gatewayConfig,
+  server as serverConfig,
+} from "../../shared/_testing.ts";
+import { toolBytes } from "../_testing/tools.ts";
 import { mergeCatalog, type ServerList } from "./merge.ts";
 import { changedViews, makeViews, WHOLE_CATALOG } from "./views.ts";
 

@@ -1,5 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { gatewayConfig, serverConfig, toolBytes } from "../_testing/configs.ts";
+import {
+  config as gatewayConfig,
+  server as serverConfig,
+} from "../../shared/_testing.ts";
+import { toolBytes } from "../_testing/tools.ts";
 import { CurrentCatalog } from "./current_catalog.ts";
 import { mergeCatalog } from "./merge.ts";
 import { serveCatalog } from "./serve.ts";

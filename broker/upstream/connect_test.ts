@@ -1,25 +1,12 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { SecretIo } from "../../shared/config/secrets.ts";
-import { serverConfig } from "../_testing/configs.ts";
+import { secretsOf } from "../../shared/_testing.ts";
+import { server as serverConfig } from "../../shared/_testing.ts";
 import { startSdkServer } from "../_testing/sdk_server.ts";
 import { HttpPool } from "../../shared/upstream/http_pool.ts";
 import { connectWith } from "./connect.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
 const NEVER = new AbortController().signal;
-
-function secretsOf(files: Readonly<Record<string, string>>): SecretIo {
-  return {
-    secretsDir: "/secrets",
-    readTextFile: (path) => {
-      const text = files[path.slice("/secrets/".length)];
-      return text === undefined
-        ? Promise.reject(new Deno.errors.NotFound(path))
-        : Promise.resolve(text);
-    },
-    env: () => undefined,
-  };
-}
 
 Deno.test("a real server is initialized, listed, pinged and left", async () => {
   await using server = startSdkServer(["a", "b"]);

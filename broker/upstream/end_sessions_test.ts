@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { ServerConfig } from "../../shared/config/model.ts";
-import { serverConfig } from "../_testing/configs.ts";
+import { server as serverConfig } from "../../shared/_testing.ts";
 import { recorder } from "../_testing/recorder.ts";
 import { SessionEnder } from "./end_sessions.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { serverConfig } from "../_testing/configs.ts";
+import { server as serverConfig } from "../../shared/_testing.ts";
 import { planFleet } from "./fleet.ts";
 
 const a = serverConfig("a");

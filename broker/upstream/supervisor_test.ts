@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { ServerConfig } from "../../shared/config/model.ts";
-import { serverConfig, toolText } from "../_testing/configs.ts";
+import { server as serverConfig } from "../../shared/_testing.ts";
+import { toolText } from "../_testing/tools.ts";
 import { type Recorder, recorder } from "../_testing/recorder.ts";
 import { ScriptedServer } from "../_testing/scripted_server.ts";
 import { until } from "../_testing/until.ts";

@@ -4,7 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { toolText } from "../_testing/configs.ts";
+import { toolText } from "../_testing/tools.ts";
 import { ScriptedServer } from "../_testing/scripted_server.ts";
 import { until } from "../_testing/until.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";

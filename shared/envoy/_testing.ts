@@ -4,37 +4,26 @@
  * @module
  */
 
+import { config as plainConfig, server as plainServer } from "../_testing.ts";
 import type { GatewayConfig, ServerConfig } from "../config/model.ts";
 import type { JsonObject } from "./json.ts";
 import { type EnvoyOptions, envoyOptions } from "./options.ts";
 
-/** A server; whatever is not given is as plain as it can be. */
+/** A server on loopback without credentials. */
 export function server(
   name: string,
   given: Partial<ServerConfig> = {},
 ): ServerConfig {
-  return {
-    name,
-    url: `http://127.0.0.1:9001/mcp`,
-    hostname: `${name}.mcp.local`,
-    prefix: "",
-    state: "Enabled",
-    headers: [],
+  return plainServer(name, {
+    url: "http://127.0.0.1:9001/mcp",
     credentialFor: [],
-    passthrough: false,
-    era: "auto",
-    initialization: "direct",
-    userSpecificList: false,
-    category: [],
-    tags: [],
-    fingerprint: "f",
     ...given,
-  };
+  });
 }
 
 /** A configuration of these servers. */
 export function config(...servers: ServerConfig[]): GatewayConfig {
-  return { version: "v1", servers, virtualServers: [] };
+  return plainConfig(servers);
 }
 
 /** Options with a router on a unix socket. */

@@ -18,7 +18,7 @@ import { startPythonEcho } from "../fixtures/python_server.ts";
 import { startSdkV1Server } from "../fixtures/sdk_v1_server.ts";
 import { startGateway } from "../support/gateway.ts";
 import { proves, shared } from "../support/proves.ts";
-import { SILENT } from "../support/silent_log.ts";
+import { SILENT } from "../../shared/_testing.ts";
 
 /** What both SDKs' clients have in common here. */
 interface AnyClient {

@@ -24,7 +24,7 @@ import { startRawServer } from "../fixtures/raw_server.ts";
 import { ConfigFile, type ServerEntry } from "../support/config_file.ts";
 import { proves, shared } from "../support/proves.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { SILENT } from "../support/silent_log.ts";
+import { SILENT } from "../../shared/_testing.ts";
 import { eventually, within } from "../support/wait.ts";
 
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url);

@@ -51,7 +51,19 @@ export function directoriesIn(root: string): Directories {
   };
 }
 
+/** What the programs take for the machine's folder of temporary files. */
+export function temporaryIn(root: string): string {
+  return `${root}/tmp`;
+}
+
 const HOST = "127.0.0.1";
+/** Has packages write what passes through them, where they may read it. */
+const TALKATIVE = {
+  GRPC_TRACE: "all",
+  GRPC_VERBOSITY: "DEBUG",
+  LOG_STREAM: "1",
+  LOG_TOKENS: "1",
+};
 
 /** Starts broker, router and Envoy, and waits until each is ready. */
 export async function startExecutables(
@@ -65,7 +77,8 @@ export async function startExecutables(
   };
   const directories = directoriesIn(root);
   const envoyDir = `${root}/envoy`;
-  for (const dir of [...Object.values(directories), envoyDir]) {
+  const temporary = temporaryIn(root);
+  for (const dir of [...Object.values(directories), envoyDir, temporary]) {
     await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
   }
   const configFile = `${directories.config}/config.yaml`;
@@ -101,6 +114,7 @@ export async function startExecutables(
     new LocalProcess({
       name,
       command: `${executables}/${name}`,
+      env: { ...TALKATIVE, TMPDIR: temporary },
       args: [
         `--config=${configFile}`,
         `--secrets-dir=${directories.secrets}`,

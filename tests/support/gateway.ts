@@ -18,7 +18,7 @@ import {
 } from "../../shared/status.ts";
 import { ConfigFile, type ServerEntry } from "./config_file.ts";
 import { RawClient, type RawClientOptions } from "./raw_client.ts";
-import { SILENT } from "./silent_log.ts";
+import { SILENT } from "../../shared/_testing.ts";
 import { eventually } from "./wait.ts";
 
 /** How to start. */
@@ -39,19 +39,22 @@ export class TestGateway implements AsyncDisposable {
   readonly config: ConfigFile;
   /** What the gateway said of its file, the last time that changed. */
   readonly problems: () => readonly ConfigProblem[];
-  readonly #dir: string;
+  #owned: AsyncDisposable | undefined;
 
-  /** Takes over a gateway and the folder of its configuration. */
+  /** Shows a gateway that runs, and its file. */
   constructor(
     local: LocalGateway,
     config: ConfigFile,
     problems: () => readonly ConfigProblem[],
-    dir: string,
   ) {
     this.local = local;
     this.config = config;
     this.problems = problems;
-    this.#dir = dir;
+  }
+
+  /** Takes over what is to be disposed of with it. */
+  own(owned: AsyncDisposable): void {
+    this.#owned = owned;
   }
 
   /** The endpoint for clients. */
@@ -107,8 +110,7 @@ export class TestGateway implements AsyncDisposable {
 
   /** Stops everything and removes what was written. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.local[Symbol.asyncDispose]();
-    await Deno.remove(this.#dir, { recursive: true });
+    await this.#owned?.[Symbol.asyncDispose]();
   }
 }
 
@@ -116,26 +118,26 @@ export class TestGateway implements AsyncDisposable {
 export async function startGateway(
   options: TestGatewayOptions,
 ): Promise<TestGateway> {
+  await using owned = new AsyncDisposableStack();
   const dir = await Deno.makeTempDir({ prefix: "gateway-test-" });
+  owned.defer(() => Deno.remove(dir, { recursive: true }));
   const config = new ConfigFile(`${dir}/config.json`);
   await config.write(options.servers);
   let problems: readonly ConfigProblem[] = [];
-  const local = await startLocalGateway({
-    configFile: config.path,
-    port: 0,
-    log: SILENT,
-    onProblems: (found) => problems = found,
-    ...options.local,
-  });
-  const gateway = new TestGateway(local, config, () => problems, dir);
-  try {
-    for (const { name } of options.servers) {
-      if (options.unready?.includes(name)) continue;
-      await gateway.serverIs(name, "ready");
-    }
-    return gateway;
-  } catch (cause) {
-    await gateway[Symbol.asyncDispose]();
-    throw cause;
+  const local = owned.use(
+    await startLocalGateway({
+      configFile: config.path,
+      port: 0,
+      log: SILENT,
+      onProblems: (found) => problems = found,
+      ...options.local,
+    }),
+  );
+  const gateway = new TestGateway(local, config, () => problems);
+  for (const { name } of options.servers) {
+    if (options.unready?.includes(name)) continue;
+    await gateway.serverIs(name, "ready");
   }
+  gateway.own(owned.move());
+  return gateway;
 }
