@@ -12,20 +12,13 @@ import { formatProblem } from "../shared/config/parse.ts";
 import { serverHeaders } from "../shared/config/secrets.ts";
 import { watchConfig } from "../shared/config/watch.ts";
 import { listenProblem, serveInternal } from "../shared/internal_server.ts";
-import { type Lifecycle, runUntilSignal } from "../shared/lifecycle.ts";
 import { LIMITS } from "../shared/limits.ts";
-import { createLogger, type Logger } from "../shared/log.ts";
-import { type OptionValues, parseOptions } from "../shared/options.ts";
-import { loadKeyRing } from "../shared/sessions/keys.ts";
-import { openStore } from "../shared/sessions/open_store.ts";
+import type { Logger } from "../shared/log.ts";
+import { type ProgramContext, runProgram } from "../shared/program.ts";
 import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
-import {
-  addProcessMetrics,
-  LATENCY_BUCKETS,
-  Metrics,
-} from "../shared/telemetry.ts";
+import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
-import { describeVersion, VERSION } from "../shared/version.ts";
+import { VERSION } from "../shared/version.ts";
 import { Broker } from "./broker.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
@@ -36,35 +29,16 @@ import { connectWith, UPSTREAM_LIMITS } from "./upstream/connect.ts";
 import { SessionEnder } from "./upstream/end_sessions.ts";
 import { PATIENCE } from "./upstream/health.ts";
 
-type Options = OptionValues<typeof BROKER_OPTIONS>;
-
 /** A server that hangs keeps a starting broker from being ready this long. */
 const SETTLE_MS = 5_000;
 /** How often sessions are looked through. */
 const SWEEP_MS = 60_000;
 
 async function start(
-  options: Options,
-  life: Lifecycle,
-  metrics: Metrics,
-  log: Logger,
+  { options, life, metrics, log, secrets, keys, store }: ProgramContext<
+    typeof BROKER_OPTIONS
+  >,
 ): Promise<void> {
-  const secrets = {
-    secretsDir: options.secretsDir,
-    readTextFile: (path: string) => Deno.readTextFile(path),
-    env: (name: string) => Deno.env.get(name),
-  };
-  const keys = await loadKeyRing({
-    value: options.signingKey,
-    file: options.signingKeyFile,
-    previousValue: options.previousSigningKey,
-    previousFile: options.previousSigningKeyFile,
-    stateDir: options.stateDir,
-  });
-  const store = await openStore({
-    kind: options.store,
-    stateDir: options.stateDir,
-  });
   const http = new HttpPool(secrets);
   const broker = new Broker({
     open: connectWith(http, secrets),
@@ -105,11 +79,6 @@ async function start(
     broker,
     configProblems: () => configProblems,
     draining: life.draining,
-  });
-  addProcessMetrics(metrics, {
-    program: "broker",
-    now: Date.now,
-    memory: Deno.memoryUsage,
   });
   addBrokerMetrics(metrics, broker, () => sessions.count());
   const internal = serveInternal({
@@ -166,7 +135,6 @@ async function start(
     await Promise.all([broker.close(), ender.finish()]);
     http.close();
   });
-  life.onDrain("session store", () => store.close());
   life.onDrain("internal listener", () => internal.close());
 }
 
@@ -229,38 +197,12 @@ function listen(
   }
 }
 
-async function main(): Promise<number> {
-  const outcome = parseOptions(BROKER_OPTIONS, Deno.args, Deno.env, {
-    program: "broker",
+if (import.meta.main) {
+  const program = {
+    name: "broker",
     summary: "MCP server to clients, MCP client to servers",
-  });
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(describeVersion("broker"));
-      return 0;
-    case "invalid":
-      for (const problem of outcome.problems) console.error(problem);
-      return 2;
-    case "options":
-      break;
-    default:
-      return outcome satisfies never;
-  }
-  const { values } = outcome;
-  const log = createLogger({
-    program: "broker",
-    level: values.logLevel,
-    format: values.logFormat,
-  });
-  const metrics = new Metrics();
-  return await runUntilSignal({
-    start: (life) => start(values, life, metrics, log),
-    drainSeconds: values.drainSeconds,
-    log,
-  });
+    options: BROKER_OPTIONS,
+    start,
+  };
+  Deno.exit(await runProgram(program, Deno.args, Deno.env));
 }
-
-if (import.meta.main) Deno.exit(await main());

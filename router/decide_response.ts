@@ -19,12 +19,26 @@ export interface ResponseHead {
   readonly codeDetails?: string;
 }
 
+/** What becomes of a response, once it is known whether the session lives. */
+export type FinalResponseDecision = Exclude<
+  ResponseDecision,
+  { readonly kind: "session lost" | "session doubtful" }
+>;
+
 /** What becomes of a response. */
 export type ResponseDecision =
   /** It goes on to the client, without headers that are the server's business. */
   | { readonly kind: "pass"; readonly remove: readonly string[] }
   /** The server does not know the session any more. */
   | { readonly kind: "session lost" }
+  /**
+   * The server may not know the session any more: many answer 400 then, as the
+   * first SDKs' examples did. Where it does know it, `otherwise` holds.
+   */
+  | {
+    readonly kind: "session doubtful";
+    readonly otherwise: FinalResponseDecision;
+  }
   /** The client gets an error of ours instead. */
   | {
     readonly kind: "refuse";
@@ -50,6 +64,7 @@ const POLICY_HEADERS = ["www-authenticate", "retry-after"];
  * | answer | decision |
  * |---|---|
  * | 404 in a session, not known to be Envoy's own | session lost (2025-11-25, transports) |
+ * | 400 in a session, not known to be Envoy's own | session doubtful |
  * | 2xx, or an error with a JSON body | pass |
  * | 401, 403, 429 of an Envoy filter | refuse with that status, its challenge kept |
  * | 401, 403 of the server | refuse: a server's challenge never crosses |
@@ -69,6 +84,19 @@ export function decideResponse(
   if (status === 404 && hadSession && upstream !== false) {
     return { kind: "session lost" };
   }
+  const final = decideFinal(head, serverName, status, values, upstream);
+  return status === 400 && hadSession && upstream !== false
+    ? { kind: "session doubtful", otherwise: final }
+    : final;
+}
+
+function decideFinal(
+  head: ResponseHead,
+  serverName: string,
+  status: number,
+  values: ReadonlyMap<string, string>,
+  upstream: boolean | undefined,
+): FinalResponseDecision {
   if (status >= 200 && status < 300) return pass(values);
   if (!upstream) return refuseLocal(status, head, serverName);
   const challenged = status === 401 || status === 403;
@@ -87,7 +115,9 @@ export function decideResponse(
  * Decides about the head of the broker's answer: what the broker says passes;
  * what Envoy says in its place becomes an error of ours.
  */
-export function decideBrokerResponse(head: ResponseHead): ResponseDecision {
+export function decideBrokerResponse(
+  head: ResponseHead,
+): FinalResponseDecision {
   const values = new Map(head.headers);
   const status = Number(values.get(":status") ?? 0);
   const upstream = fromUpstream(head, values);
@@ -101,7 +131,7 @@ function isJson(values: ReadonlyMap<string, string>): boolean {
   return /^application\/json\b/i.test(values.get("content-type") ?? "");
 }
 
-function pass(values: ReadonlyMap<string, string>): ResponseDecision {
+function pass(values: ReadonlyMap<string, string>): FinalResponseDecision {
   return {
     kind: "pass",
     remove: NEVER_CROSS.filter((name) => values.has(name)),
@@ -113,7 +143,7 @@ function refuseLocal(
   status: number,
   { headers, codeDetails }: ResponseHead,
   serverName: string,
-): ResponseDecision {
+): FinalResponseDecision {
   switch (status) {
     case 401:
     case 403:

@@ -18,6 +18,9 @@ function head(
 }
 
 function short(decision: ReturnType<typeof decideResponse>): string {
+  if (decision.kind === "session doubtful") {
+    return `session doubtful, else ${short(decision.otherwise)}`;
+  }
   return decision.kind === "refuse"
     ? `${decision.refusal.kind} ${decision.status ?? ""}`.trim()
     : decision.kind;
@@ -56,9 +59,20 @@ const cases: readonly {
     want: "server refused",
   },
   {
-    name: "an error of the server with a JSON body passes",
+    name: "a 400 of the server in a session leaves the session in doubt",
     head: head(400, [UPSTREAM, JSON_BODY]),
+    want: "session doubtful, else pass",
+  },
+  {
+    name: "a 400 without a session, with a JSON body, passes",
+    head: head(400, [UPSTREAM, JSON_BODY]),
+    session: false,
     want: "pass",
+  },
+  {
+    name: "Envoy's own 400 leaves nothing in doubt",
+    head: head(400, [TEXT], "http1.codec_error"),
+    want: "connection lost",
   },
   {
     name: "a 500 of the server with a JSON body passes",

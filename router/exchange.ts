@@ -41,6 +41,7 @@ import { decideMessage, type ServerCall } from "./decide_message.ts";
 import {
   decideBrokerResponse,
   decideResponse,
+  type FinalResponseDecision,
   type ResponseHead,
 } from "./decide_response.ts";
 import {
@@ -111,6 +112,12 @@ export interface ExchangePorts {
     server: ServerConfig,
     backend: BackendSession,
   ): Promise<void>;
+  /** Whether a server still knows a session; true where it cannot be told. */
+  knows(
+    server: ServerConfig,
+    backend: BackendSession,
+    headers: readonly HeaderEntry[],
+  ): Promise<boolean>;
   /** Headers that the gateway itself sets on calls to a server. */
   callHeaders(server: ServerConfig): Promise<readonly HeaderEntry[]>;
   /** Runs a call without Envoy and returns the whole answer. */
@@ -243,6 +250,22 @@ export class Exchange {
         routed.backend.id !== undefined,
       );
     switch (decision.kind) {
+      case "session lost":
+        return await this.#recover(routed);
+      case "session doubtful":
+        return await this.#isKnown(routed)
+          ? this.#finish(decision.otherwise, routed)
+          : await this.#recover(routed);
+      default:
+        return this.#finish(decision, routed);
+    }
+  }
+
+  #finish(
+    decision: FinalResponseDecision,
+    routed: RoutedCall | undefined,
+  ): Answer {
+    switch (decision.kind) {
       case "pass":
         return decision.remove.length === 0
           ? { kind: "continue" }
@@ -255,11 +278,15 @@ export class Exchange {
           headers: [...reply.headers, ...decision.headers],
         };
       }
-      case "session lost":
-        return await this.#recover(routed);
       default:
         return decision satisfies never;
     }
+  }
+
+  async #isKnown(routed: RoutedCall | undefined): Promise<boolean> {
+    if (routed === undefined) return true;
+    const { call, backend, headers } = routed;
+    return await this.#ports.knows(call.server, backend, headers);
   }
 
   /** The exchange is over, however it ended. */
@@ -342,7 +369,7 @@ export class Exchange {
   }
 
   /**
-   * Recovers a call that the server refused with 404 for its session, hence
+   * Recovers a call that the server refused for its session, hence
    * did not run: in a new session, by the router itself, because a complete
    * reply is all that Envoy takes at this point.
    */

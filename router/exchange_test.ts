@@ -55,6 +55,7 @@ function world(changes: Partial<ExchangePorts> = {}) {
       forgotten.push(backend.id);
       return Promise.resolve();
     },
+    knows: () => Promise.resolve(true),
     callHeaders: () => Promise.resolve([]),
     run: (call, backend) => {
       ran.push({
@@ -339,6 +340,20 @@ Deno.test("Exchange recovers a call whose server lost the session", async () => 
   assertEquals(opened, ["weather", "weather"]);
   assertEquals(ran, [{ body: call("now"), session: "weather-2" }]);
 });
+
+for (const known of [true, false]) {
+  Deno.test(`Exchange asks after a 400 for the session, which is ${known ? "known" : "lost"}`, async () => {
+    const { ports, ran } = world({ knows: () => Promise.resolve(known) });
+    const { exchange, answer } = post(ports, call("weather_now"));
+    await answer;
+    const after = await exchange.responseHeaders({
+      headers: [[":status", "400"], ["content-type", "application/json"]],
+      codeDetails: "via_upstream",
+    });
+    assertEquals(after.kind, known ? "continue" : "reply");
+    assertEquals(ran.length, known ? 0 : 1);
+  });
+}
 
 Deno.test("Exchange never shows a second 404 either", async () => {
   const { ports } = world({

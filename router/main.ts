@@ -13,22 +13,14 @@ import { formatProblem } from "../shared/config/parse.ts";
 import { watchConfig } from "../shared/config/watch.ts";
 import { GatewayError } from "../shared/errors.ts";
 import { serveInternal } from "../shared/internal_server.ts";
-import { type Lifecycle, runUntilSignal } from "../shared/lifecycle.ts";
 import { LIMITS } from "../shared/limits.ts";
-import { createLogger, type Logger } from "../shared/log.ts";
-import { type OptionValues, parseOptions } from "../shared/options.ts";
+import { type ProgramContext, runProgram } from "../shared/program.ts";
 import { signCaller } from "../shared/sessions/caller.ts";
 import { identityOf } from "../shared/sessions/identity.ts";
-import { loadKeyRing } from "../shared/sessions/keys.ts";
-import { openStore } from "../shared/sessions/open_store.ts";
 import { Sessions } from "../shared/sessions/sessions.ts";
-import {
-  addProcessMetrics,
-  LATENCY_BUCKETS,
-  Metrics,
-} from "../shared/telemetry.ts";
+import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
-import { describeVersion, VERSION } from "../shared/version.ts";
+import { VERSION } from "../shared/version.ts";
 import { createCallSlots } from "./call_slots.ts";
 import { followCatalog } from "./catalog_client.ts";
 import type { ExchangePorts } from "./exchange.ts";
@@ -38,30 +30,11 @@ import { RouteTable } from "./route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";
 import { ServerClient } from "./server_client.ts";
 
-type Options = OptionValues<typeof ROUTER_OPTIONS>;
-
 async function start(
-  options: Options,
-  life: Lifecycle,
-  metrics: Metrics,
-  log: Logger,
+  { options, life, metrics, log, secrets, keys, store }: ProgramContext<
+    typeof ROUTER_OPTIONS
+  >,
 ): Promise<void> {
-  const secrets = {
-    secretsDir: options.secretsDir,
-    readTextFile: (path: string) => Deno.readTextFile(path),
-    env: (name: string) => Deno.env.get(name),
-  };
-  const keys = await loadKeyRing({
-    value: options.signingKey,
-    file: options.signingKeyFile,
-    previousValue: options.previousSigningKey,
-    previousFile: options.previousSigningKeyFile,
-    stateDir: options.stateDir,
-  });
-  const store = await openStore({
-    kind: options.store,
-    stateDir: options.stateDir,
-  });
   const sessions = new Sessions({
     store,
     keys,
@@ -81,11 +54,6 @@ async function start(
     return { ready: reasons.length === 0, reasons };
   };
 
-  addProcessMetrics(metrics, {
-    program: "router",
-    now: Date.now,
-    memory: Deno.memoryUsage,
-  });
   const internal = serveInternal({
     address: options.internalListen,
     option: "--internal-listen",
@@ -155,6 +123,7 @@ async function start(
     forget: async (session, server, backend) => {
       await sessions.forget(session, server, backend);
     },
+    knows: (server, backend, headers) => client.knows(server, backend, headers),
     callHeaders: (server) =>
       server.credentialFor.includes("calls")
         ? client.callHeaders(server)
@@ -198,7 +167,6 @@ async function start(
     await Promise.all([config.done, following]);
     http.close();
   });
-  life.onDrain("session store", () => store.close());
   life.onDrain("internal listener", () => internal.close());
 }
 
@@ -276,38 +244,12 @@ function waitOnTimer(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function main(): Promise<number> {
-  const outcome = parseOptions(ROUTER_OPTIONS, Deno.args, Deno.env, {
-    program: "router",
+if (import.meta.main) {
+  const program = {
+    name: "router",
     summary: "Envoy's external processor: decides where MCP messages go",
-  });
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(describeVersion("router"));
-      return 0;
-    case "invalid":
-      for (const problem of outcome.problems) console.error(problem);
-      return 2;
-    case "options":
-      break;
-    default:
-      return outcome satisfies never;
-  }
-  const { values } = outcome;
-  const log = createLogger({
-    program: "router",
-    level: values.logLevel,
-    format: values.logFormat,
-  });
-  const metrics = new Metrics();
-  return await runUntilSignal({
-    start: (life) => start(values, life, metrics, log),
-    drainSeconds: values.drainSeconds,
-    log,
-  });
+    options: ROUTER_OPTIONS,
+    start,
+  };
+  Deno.exit(await runProgram(program, Deno.args, Deno.env));
 }
-
-if (import.meta.main) Deno.exit(await main());

@@ -8,6 +8,8 @@
 
 import { Buffer } from "node:buffer";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
+// Before grpc-js: see there.
+import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
 import {
   type handleBidiStreamingCall,
   type handleUnaryCall,
@@ -103,14 +105,13 @@ export async function serveProcessor(
     requestDeserialize: (bytes: Buffer) => bytes,
     responseSerialize: asBytes,
     responseDeserialize: (bytes: Buffer) => bytes,
-    originalName: undefined,
   };
   server.addService({
     Process: {
       path: PROCESS_PATH,
       requestStream: true,
       responseStream: true,
-      ...withoutName(codec),
+      ...codec,
     },
   }, { Process: process });
   server.addService({
@@ -118,7 +119,7 @@ export async function serveProcessor(
       path: HEALTH_PATH,
       requestStream: false,
       responseStream: false,
-      ...withoutName(codec),
+      ...codec,
     },
   }, { Check: check });
 
@@ -126,9 +127,18 @@ export async function serveProcessor(
     ServerCredentials.createInsecure(),
   );
   const sockets = new Set<Socket>();
-  const listeners: NetServer[] = [];
+  const listeners: { close(): void }[] = [];
   const addresses: Address[] = [];
   for (const address of options.addresses) {
+    if (NATIVE_ONLY) {
+      const native = await listenNatively(
+        address,
+        (connection) => injector.injectConnection(connection),
+      );
+      listeners.push(native);
+      addresses.push(native.address);
+      continue;
+    }
     const listener = createServer((socket) => {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
@@ -157,11 +167,6 @@ export async function serveProcessor(
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-function withoutName<T extends { originalName: undefined }>(codec: T) {
-  const { originalName: _, ...rest } = codec;
-  return rest;
 }
 
 async function listen(

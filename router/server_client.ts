@@ -42,6 +42,10 @@ export interface OpenRequest {
 const HANDSHAKE_BYTES = 1024 * 1024;
 /** Largest answer that a complete reply of Envoy is made from, bytes. */
 const RUN_BYTES = 1024 * 1024;
+/** What a message that a server answers has to accept. */
+const ACCEPT = "application/json, text/event-stream";
+/** Milliseconds to find out whether a server knows a session. */
+const PING_MS = 2_000;
 /** Milliseconds for the whole answer of a call run again. */
 const RUN_MS = LIMITS.initializeMs;
 
@@ -49,7 +53,7 @@ const RUN_MS = LIMITS.initializeMs;
  * A handshake that takes longer goes on in the background for a while: the
  * next call finds its result.
  */
-const HANDSHAKE_MS = 30_000;
+const HANDSHAKE_MS = 15_000;
 
 /** Speaks to servers. */
 export class ServerClient {
@@ -113,6 +117,29 @@ export class ServerClient {
   }
 
   /**
+   * Whether a server still knows a session, asked with `ping`. True where it
+   * cannot be told: then nothing is run again.
+   */
+  async knows(
+    server: ServerConfig,
+    backend: BackendSession,
+    headers: readonly HeaderEntry[],
+  ): Promise<boolean> {
+    try {
+      const response = await this.#http.fetch(server, {
+        method: "POST",
+        headers: inSession(headers, backend),
+        body: '{"jsonrpc":"2.0","id":"mcp-gateway","method":"ping"}',
+        signal: AbortSignal.timeout(PING_MS),
+      });
+      await response.body?.cancel();
+      return response.status !== 400 && response.status !== 404;
+    } catch {
+      return true;
+    }
+  }
+
+  /**
    * Runs a call and reads the whole answer, JSON or event stream.
    *
    * @throws {GatewayError} If the answer is not there in time, or too large
@@ -123,14 +150,10 @@ export class ServerClient {
     backend: BackendSession,
     headers: readonly HeaderEntry[],
   ): Promise<FetchedAnswer> {
-    const sent = new Headers(headers.map(([name, value]) => [name, value]));
-    sent.set("content-type", "application/json");
-    sent.set(VERSION_HEADER, backend.revision);
-    if (backend.id !== undefined) sent.set(SESSION_HEADER, backend.id);
     try {
       const response = await this.#http.fetch(call.server, {
         method: "POST",
-        headers: sent,
+        headers: inSession(headers, backend),
         body: Uint8Array.from(call.body),
         signal: AbortSignal.timeout(RUN_MS),
       });
@@ -154,6 +177,19 @@ export class ServerClient {
       throw asGatewayError(error, call.server.name, "connection lost");
     }
   }
+}
+
+/** Headers of a message in a backend session. */
+function inSession(
+  headers: readonly HeaderEntry[],
+  backend: BackendSession,
+): Headers {
+  const sent = new Headers(headers.map(([name, value]) => [name, value]));
+  sent.set("accept", sent.get("accept") ?? ACCEPT);
+  sent.set("content-type", "application/json");
+  sent.set(VERSION_HEADER, backend.revision);
+  if (backend.id !== undefined) sent.set(SESSION_HEADER, backend.id);
+  return sent;
 }
 
 /**

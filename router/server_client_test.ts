@@ -206,6 +206,23 @@ Deno.test("ServerClient.run() sends the same bytes and reads the whole answer", 
   );
 });
 
+for (
+  const [status, known] of [[200, true], [202, true], [400, false], [
+    404,
+    false,
+  ], [500, true]] as const
+) {
+  Deno.test(`ServerClient.knows() takes ${status} on a ping for ${known}`, async () => {
+    await using s = serve(() => new Response(null, { status }));
+    using http = new HttpPool(secrets);
+    const client = new ServerClient(http, secrets);
+    const backend = { id: "b-1", revision: "2025-06-18" };
+    assertEquals(await client.knows(s.config(), backend, []), known);
+    assertEquals(s.seen[0]?.method, "ping");
+    assertEquals(s.seen[0]?.headers.get("mcp-session-id"), "b-1");
+  });
+}
+
 Deno.test("ServerClient.run() gives up an answer that is too large", async () => {
   await using s = serve(() => new Response("a".repeat(1024 * 1024 + 1)));
   using http = new HttpPool(secrets);

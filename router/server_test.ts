@@ -32,6 +32,7 @@ function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
     verify: never,
     open: never,
     forget: never,
+    knows: never,
     callHeaders: never,
     run: never,
     slots: createCallSlots(1),

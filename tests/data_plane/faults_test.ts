@@ -50,6 +50,15 @@ const restarts: readonly {
     raw: () => setup().faulty,
   },
   {
+    server: "a server that answers 400 to an unknown session",
+    tool: "faulty_echo",
+    forget: () => {
+      setup().faulty.unknownSession = 400;
+      setup().faulty.forgetSessions();
+    },
+    raw: () => setup().faulty,
+  },
+  {
     server: "a server without a prefix",
     tool: "bare",
     forget: () => setup().bare.forgetSessions(),

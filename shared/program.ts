@@ -1,0 +1,137 @@
+/**
+ * What router and broker have in common as processes: options, log, metrics,
+ * secrets, key and session store, and the way they end.
+ *
+ * @module
+ */
+
+import type { COMMON_OPTIONS } from "./common_options.ts";
+import type { SecretIo } from "./config/secrets.ts";
+import { type Lifecycle, runUntilSignal } from "./lifecycle.ts";
+import { createLogger, type Logger } from "./log.ts";
+import {
+  type Environment,
+  type OptionTable,
+  type OptionValues,
+  parseOptions,
+} from "./options.ts";
+import { type KeyRing, loadKeyRing } from "./sessions/keys.ts";
+import { openStore } from "./sessions/open_store.ts";
+import type { SessionStore } from "./sessions/store.ts";
+import { addProcessMetrics, Metrics } from "./telemetry.ts";
+import { describeVersion } from "./version.ts";
+
+/** A program: what it is called, what it takes, what it does. */
+export interface Program<T extends OptionTable> {
+  /** Name on the command line, in logs and metrics. */
+  readonly name: string;
+  /** What it is for, in a sentence. */
+  readonly summary: string;
+  /** Its options, the common ones among them. */
+  readonly options: T;
+  /** Starts it; see {@linkcode runUntilSignal}. */
+  readonly start: (context: ProgramContext<T>) => Promise<void>;
+}
+
+/** What a program is started with. */
+export interface ProgramContext<T extends OptionTable> {
+  /** Values of its options. */
+  readonly options: OptionValues<T>;
+  /** Its life. */
+  readonly life: Lifecycle;
+  /** Its metrics; those of the process are there already. */
+  readonly metrics: Metrics;
+  /** Its log. */
+  readonly log: Logger;
+  /** Where secrets are read. */
+  readonly secrets: SecretIo;
+  /** The key ring, as the options say. */
+  readonly keys: KeyRing;
+  /** The session store, as the options say; closed at the end. */
+  readonly store: SessionStore;
+}
+
+/**
+ * Runs a program and answers its exit code: 0 after an orderly end, 1 where
+ * something failed, 2 for options that cannot be used.
+ */
+export async function runProgram<
+  const T extends OptionTable & typeof COMMON_OPTIONS,
+>(
+  program: Program<T>,
+  args: readonly string[],
+  env: Environment,
+): Promise<number> {
+  const { name, summary } = program;
+  const outcome = parseOptions(program.options, args, env, {
+    program: name,
+    summary,
+  });
+  switch (outcome.kind) {
+    case "help":
+      console.log(outcome.text);
+      return 0;
+    case "version":
+      console.log(describeVersion(name));
+      return 0;
+    case "invalid":
+      for (const problem of outcome.problems) console.error(problem);
+      return 2;
+    case "options":
+      return await run(program, outcome.values, env);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+async function run<T extends OptionTable & typeof COMMON_OPTIONS>(
+  program: Program<T>,
+  options: OptionValues<T>,
+  env: Environment,
+): Promise<number> {
+  // A table that has more rows has these too, which a generic does not tell.
+  const common = options as OptionValues<typeof COMMON_OPTIONS>;
+  const log = createLogger({
+    program: program.name,
+    level: common.logLevel,
+    format: common.logFormat,
+  });
+  const metrics = new Metrics();
+  addProcessMetrics(metrics, {
+    program: program.name,
+    now: Date.now,
+    memory: Deno.memoryUsage,
+  });
+  return await runUntilSignal({
+    start: async (life) => {
+      const keys = await loadKeyRing({
+        value: common.signingKey,
+        file: common.signingKeyFile,
+        previousValue: common.previousSigningKey,
+        previousFile: common.previousSigningKeyFile,
+        stateDir: common.stateDir,
+      });
+      const store = await openStore({
+        kind: common.store,
+        stateDir: common.stateDir,
+      });
+      const secrets: SecretIo = {
+        secretsDir: common.secretsDir,
+        readTextFile: (path) => Deno.readTextFile(path),
+        env: (name) => env.get(name),
+      };
+      await program.start({
+        options,
+        life,
+        metrics,
+        log,
+        secrets,
+        keys,
+        store,
+      });
+      life.onDrain("session store", () => store.close());
+    },
+    drainSeconds: common.drainSeconds,
+    log,
+  });
+}
