@@ -1,15 +1,17 @@
 /**
- * Reads a request's body, never more than allowed.
+ * Reads the body of a request or response, never more than allowed.
  *
  * @module
  */
 
+import { joinBytes } from "./bytes.ts";
+
 /**
  * Reads a whole body.
  *
- * @param body The request's body.
+ * @param body The body; null for none.
  * @param declared Value of `content-length`, where there is one: a body that
- * says it is too large is not read at all.
+ * says it is too large is not read at all, and is the caller's to cancel.
  * @param maxBytes Most bytes that are read.
  * @returns Undefined where it is larger.
  */
@@ -29,11 +31,5 @@ export async function readBody(
   }
   const [only] = chunks;
   if (only !== undefined && chunks.length === 1) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
+  return joinBytes(chunks);
 }

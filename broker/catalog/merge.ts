@@ -30,7 +30,7 @@ export interface ServerList {
   readonly pending: boolean;
   /** Revision negotiated with it. */
   readonly revision?: string;
-  /** Its tools as it wrote them: JSON texts, UTF-8, valid; the last known. */
+  /** Its tools as it wrote them: JSON texts, checked no further. */
   readonly tools: readonly Uint8Array[];
 }
 

@@ -6,8 +6,15 @@
  * @module
  */
 
+import { SERVER_JSON } from "../../shared/jsonrpc/json_limits.ts";
+import type { Span } from "../../shared/jsonrpc/message.ts";
 import { replaceString } from "../../shared/jsonrpc/splice.ts";
-import { members, validate } from "../../shared/jsonrpc/values.ts";
+import {
+  asString,
+  kindOf,
+  members,
+  validate,
+} from "../../shared/jsonrpc/values.ts";
 
 /** Longest name a client is shown (2025-11-25, tools, tool names). */
 export const MAX_NAME_LENGTH = 128;
@@ -43,7 +50,8 @@ const OPTIONAL_MEMBERS: readonly (readonly [string, "string" | "object"])[] = [
 /**
  * Prepares one tool.
  *
- * @param raw JSON text of the tool, UTF-8, valid.
+ * @param raw JSON text of the tool, no further checked than a list is where
+ * it is taken apart ({@linkcode SERVER_JSON}).
  * @param prefix The server's prefix, "" for none.
  *
  * @example
@@ -60,15 +68,20 @@ const OPTIONAL_MEMBERS: readonly (readonly [string, "string" | "object"])[] = [
  * ```
  */
 export function prepareTool(raw: Uint8Array, prefix: string): PrepareOutcome {
-  const parsed: unknown = JSON.parse(new TextDecoder().decode(raw));
-  if (!isObject(parsed)) return leftOut("a tool is not an object");
-  const tool = new Map(Object.entries(parsed));
-  const name = tool.get("name");
-  if (typeof name !== "string") return leftOut("a tool has no name");
+  const whole = { start: 0, end: raw.byteLength };
+  if (kindOf(raw, whole) !== "object") {
+    return leftOut("a tool is not an object");
+  }
+  const tool = members(raw, whole, SERVER_JSON);
+  const at = tool.get("name");
+  const name = asString(raw, at, SERVER_JSON);
+  if (at === undefined || name === undefined) {
+    return leftOut("a tool has no name");
+  }
   const valid = validate(raw);
   const wrong = wrongName(name, prefix) ??
     // Duplicate keys: we would check one value and a client perhaps use another.
-    (valid.kind === "malformed" ? valid.reason : wrongMember(tool));
+    (valid.kind === "malformed" ? valid.reason : wrongMember(raw, tool));
   if (wrong !== undefined) {
     const label = JSON.stringify(name.slice(0, MAX_NAME_LENGTH));
     return leftOut(`tool ${label}: ${wrong}`);
@@ -77,7 +90,6 @@ export function prepareTool(raw: Uint8Array, prefix: string): PrepareOutcome {
   if (prefix === "") {
     return { kind: "tool", tool: { name, exposed, bytes: raw } };
   }
-  const at = members(raw, { start: 0, end: raw.byteLength }).get("name")!;
   const bytes = replaceString(raw, at, exposed);
   return { kind: "tool", tool: { name, exposed, bytes } };
 }
@@ -99,31 +111,24 @@ function wrongName(name: string, prefix: string): string | undefined {
   return undefined;
 }
 
-function wrongMember(tool: ReadonlyMap<string, unknown>): string | undefined {
+function wrongMember(
+  raw: Uint8Array,
+  tool: ReadonlyMap<string, Span>,
+): string | undefined {
   const schema = tool.get("inputSchema");
-  if (!isObject(schema)) {
-    return schema === undefined
-      ? "inputSchema is missing"
-      : "inputSchema is not an object";
-  }
+  if (schema === undefined) return "inputSchema is missing";
+  if (kindOf(raw, schema) !== "object") return "inputSchema is not an object";
   // Required by the specification, and clients reject a whole list over it.
   // What stands below may be any JSON Schema.
-  if (!Object.hasOwn(schema, "type") || schema["type"] !== "object") {
+  if (asString(raw, members(raw, schema).get("type")) !== "object") {
     return 'inputSchema.type is not "object"';
   }
   for (const [member, type] of OPTIONAL_MEMBERS) {
     const value = tool.get(member);
     if (value === undefined) continue;
-    const fits = type === "object"
-      ? isObject(value)
-      : typeof value === "string";
-    if (!fits) {
+    if (kindOf(raw, value) !== type) {
       return `${member} is not ${type === "object" ? "an" : "a"} ${type}`;
     }
   }
   return undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

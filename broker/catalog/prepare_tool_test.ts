@@ -57,6 +57,15 @@ const LEFT_OUT = [
   },
   { tool: `{"name":"t",${SCHEMA},"name":"u"}`, reason: "duplicate key" },
   {
+    tool: `{"name":"t","inputSchema":{"type":"object","$ref":"a","$ref":"b"}}`,
+    reason: 'tool "t": duplicate key',
+  },
+  { tool: '[{"name":"t"}]', reason: "a tool is not an object" },
+  {
+    tool: `{"name":"t","inputSchema":{"type":["object"]}}`,
+    reason: 'inputSchema.type is not "object"',
+  },
+  {
     tool: `{"name":"t",${SCHEMA},"x":${"[".repeat(70)}${"]".repeat(70)}}`,
     reason: "nested too deeply",
   },
@@ -68,6 +77,15 @@ for (const { tool, reason } of LEFT_OUT) {
     assertStringIncludes(outcome.reason, reason);
   });
 }
+
+Deno.test("prepareTool() leaves out a tool that is not UTF-8", () => {
+  const tool = encode(`{"name":"t",${SCHEMA},"title":"?"}`);
+  tool[tool.lastIndexOf(0x3f)] = 0xe9; // Latin-1
+  assertEquals(prepareTool(tool, "p_"), {
+    kind: "left out",
+    reason: 'tool "t": not valid UTF-8',
+  });
+});
 
 Deno.test("prepareTool() changes nothing but the name, whatever the tool", () => {
   fc.assert(

@@ -6,11 +6,15 @@
  * @module
  */
 
+import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import type { VirtualServerConfig } from "../../shared/config/model.ts";
 import { type MergedTool, shortHash } from "./merge.ts";
 
 /** Key of the view that shows everything. */
 export const WHOLE_CATALOG = "";
+
+const HEAD = new TextEncoder().encode('{"tools":');
+const TAIL = new TextEncoder().encode("}");
 
 /** One selection of the catalog, at one moment. */
 export class View {
@@ -77,21 +81,5 @@ export function changedViews(before: Views, after: Views): readonly string[] {
 }
 
 function writeListing(tools: readonly MergedTool[]): Uint8Array {
-  const encoder = new TextEncoder();
-  const head = encoder.encode('{"tools":[');
-  const tail = encoder.encode("]}");
-  const size = tools.reduce((sum, tool) => sum + tool.bytes.byteLength + 1, 0);
-  const listing = new Uint8Array(head.byteLength + size + tail.byteLength);
-  let at = 0;
-  const put = (bytes: Uint8Array) => {
-    listing.set(bytes, at);
-    at += bytes.byteLength;
-  };
-  put(head);
-  tools.forEach((tool, index) => {
-    if (index > 0) listing[at++] = 0x2c; // comma
-    put(tool.bytes);
-  });
-  put(tail);
-  return listing.subarray(0, at);
+  return joinBytes([HEAD, ...arrayParts(tools.map((t) => t.bytes)), TAIL]);
 }

@@ -8,6 +8,8 @@
 
 import type { Refusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
+import { isObject } from "../../shared/jsonrpc/parsed.ts";
+import { parseValue } from "../../shared/jsonrpc/values.ts";
 import {
   type ClientCapabilities,
   type Implementation,
@@ -39,9 +41,7 @@ export function readInitialize(
   if (params?.protocolVersion === undefined) {
     return refused("params.protocolVersion is not a string");
   }
-  const parsed: unknown = JSON.parse(
-    new TextDecoder().decode(body.subarray(params.start, params.end)),
-  );
+  const parsed = parseValue(body, params);
   if (!isObject(parsed)) return refused("params is not an object");
   const capabilities = parsed["capabilities"] ?? {};
   if (!isObject(capabilities)) {
@@ -76,10 +76,6 @@ export function writeInitializeResult(
 
 function refused(detail: string): HandshakeOutcome {
   return { kind: "refused", refusal: { kind: "invalid params", detail } };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isImplementation(value: unknown): value is Implementation {

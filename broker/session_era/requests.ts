@@ -5,6 +5,7 @@
  * @module
  */
 
+import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
 import { members } from "../../shared/jsonrpc/values.ts";
@@ -82,7 +83,7 @@ export function writeAnswer(id: string, answer: Answer): Uint8Array {
   if (answer.kind === "refused") {
     return encoder.encode(replyToRefusal(answer.refusal, id).body);
   }
-  return join([
+  return joinBytes([
     encoder.encode(`{"jsonrpc":"2.0","id":${id},"result":`),
     answer.result,
     encoder.encode("}"),
@@ -91,22 +92,5 @@ export function writeAnswer(id: string, answer: Answer): Uint8Array {
 
 /** Writes several responses as a batch (2025-03-26). */
 export function writeBatch(responses: readonly Uint8Array[]): Uint8Array {
-  const encoder = new TextEncoder();
-  const comma = encoder.encode(",");
-  return join([
-    encoder.encode("["),
-    ...responses.flatMap((one, index) => index === 0 ? [one] : [comma, one]),
-    encoder.encode("]"),
-  ]);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
+  return joinBytes(arrayParts(responses));
 }

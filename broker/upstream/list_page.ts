@@ -5,15 +5,18 @@
  * @module
  */
 
+import { SERVER_JSON } from "../../shared/jsonrpc/json_limits.ts";
+import type { Span } from "../../shared/jsonrpc/message.ts";
 import {
-  rawElements,
-  rawMembers,
-  type Slice,
-} from "../../shared/jsonrpc/raw_json.ts";
+  asString,
+  elements,
+  kindOf,
+  members,
+} from "../../shared/jsonrpc/values.ts";
 
 /** One page. */
 export interface ListPage {
-  /** JSON text of each item, UTF-8. */
+  /** Each item as it was written, checked no further: parts of the message. */
   readonly items: readonly Uint8Array[];
   /** Cursor of the next page; "" is one too (2025-11-25, pagination). */
   readonly nextCursor?: string;
@@ -22,28 +25,23 @@ export interface ListPage {
 /**
  * Reads a page.
  *
- * @param text A message that has been parsed.
+ * @param message A message that {@linkcode SERVER_JSON} accepts.
  * @param result Where the message's `result` stands.
  * @param member Which list: `tools`.
  * @returns Undefined where the result has no such list.
  */
 export function readPage(
-  text: string,
-  result: Slice,
+  message: Uint8Array,
+  result: Span,
   member: string,
 ): ListPage | undefined {
-  const { values } = rawMembers(text, result.start);
-  const list = values.get(member);
-  if (list === undefined || text[list.start] !== "[") return undefined;
-  const encoder = new TextEncoder();
-  const items = rawElements(text, list.start).map(({ start, end }) =>
-    encoder.encode(text.slice(start, end))
-  );
-  const cursor = values.get("nextCursor");
+  if (kindOf(message, result) !== "object") return undefined;
+  const page = members(message, result, SERVER_JSON);
+  const list = page.get(member);
+  if (list === undefined || kindOf(message, list) !== "array") return undefined;
+  const items = elements(message, list, SERVER_JSON)
+    .map(({ start, end }) => message.subarray(start, end));
   // null is not a cursor, though some servers write it for "no more".
-  if (cursor === undefined || text[cursor.start] !== '"') return { items };
-  return {
-    items,
-    nextCursor: JSON.parse(text.slice(cursor.start, cursor.end)),
-  };
+  const nextCursor = asString(message, page.get("nextCursor"), SERVER_JSON);
+  return { items, ...(nextCursor === undefined ? {} : { nextCursor }) };
 }

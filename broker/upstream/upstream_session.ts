@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isObject, member } from "../../shared/jsonrpc/parsed.ts";
 import { LATEST_SESSION_REVISION } from "../../shared/mcp.ts";
 import {
   handshake,
@@ -19,7 +20,6 @@ import {
   ServerExchange,
 } from "../../shared/upstream/server_exchange.ts";
 import { type ListPage, readPage } from "./list_page.ts";
-import { isObject, member } from "../../shared/upstream/server_message.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
 /** How much is read of a server, and how long it may take. */
@@ -53,7 +53,7 @@ export interface UpstreamOptions
 
 /** A list as it was read. */
 export interface UpstreamList {
-  /** JSON text of each item, UTF-8, as the server wrote it. */
+  /** JSON text of each item, as the server wrote it, checked no further. */
   readonly items: readonly Uint8Array[];
   /** Where the list was cut, and why. */
   readonly problems: readonly string[];
@@ -143,13 +143,13 @@ class OpenSession implements UpstreamSession {
     const params = cursor === undefined
       ? undefined
       : JSON.stringify({ cursor });
-    const { text, result } = await this.#exchange.request(
+    const { bytes, result } = await this.#exchange.request(
       "tools/list",
       params,
       limits,
     );
-    const page = readPage(text, result, "tools");
-    if (page !== undefined) return { ...page, size: text.length };
+    const page = readPage(bytes, result, "tools");
+    if (page !== undefined) return { ...page, size: bytes.byteLength };
     throw new UpstreamError("invalid answer", {
       message: "the answer is not MCP: tools/list has no array of tools",
     });
@@ -177,7 +177,7 @@ class OpenSession implements UpstreamSession {
 
 /** A page, with the size of the message it came in. */
 export interface SizedPage extends ListPage {
-  /** Characters of the message, which are never more than its bytes. */
+  /** Bytes of the message. */
   readonly size: number;
 }
 

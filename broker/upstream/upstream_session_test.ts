@@ -65,6 +65,68 @@ for (const streams of [false, true]) {
   });
 }
 
+const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+
+for (const streams of [false, true]) {
+  Deno.test(`doubtful tools stay in the list, to be judged one by one, ${streams ? "streamed" : "as JSON"}`, async () => {
+    const doubtful = [
+      '{"name":"a","inputSchema":{"type":"object","x":1,"x":2}}',
+      `{"name":"b","x":${nested(70)}}`,
+      '{"name":"\\ud800","name":"c"}',
+      "null",
+    ];
+    const server = serverWith([[toolText("1"), ...doubtful, toolText("2")]]);
+    server.streams = streams;
+    const list = await (await open(server)).listTools(NEVER);
+    assertEquals(textOf(list.items), [
+      toolText("1"),
+      ...doubtful,
+      toolText("2"),
+    ]);
+    assertEquals(list.problems, []);
+  });
+}
+
+const INVALID_LISTS = [
+  {
+    name: "is nested beyond measure",
+    result: `{"tools":[],"x":${nested(1000)}}`,
+    says: "nested too deeply at byte",
+  },
+  { name: "is cut off", result: '{"tools":[', says: "a value is missing" },
+  {
+    name: "has a tab in a string",
+    result: '{"tools":["\t"]}',
+    says: "a control character",
+  },
+  {
+    name: "is no object",
+    result: "[]",
+    says: "tools/list has no array of tools",
+  },
+  {
+    name: "has no array",
+    result: '{"tools":{}}',
+    says: "tools/list has no array of tools",
+  },
+];
+for (const { name, result, says } of INVALID_LISTS) {
+  Deno.test(`an answer to tools/list that ${name} is invalid`, async () => {
+    const server = serverWith([[]]);
+    const session = await open(server);
+    server.replies.set(
+      "tools/list",
+      json(`{"jsonrpc":"2.0","id":2,"result":${result}}`),
+    );
+    const error = await assertRejects(
+      () => session.listTools(NEVER),
+      UpstreamError,
+    );
+    assertEquals(error.kind, "invalid answer");
+    assertStringIncludes(error.message, says);
+  });
+}
+
 Deno.test("a session carries its id, its revision and credentials", async () => {
   const server = serverWith([[]]);
   server.revision = "2025-06-18";

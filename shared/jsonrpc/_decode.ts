@@ -1,6 +1,7 @@
 /**
  * Decodes pieces of a body whose bytes a {@linkcode Reader} has already found
- * valid: raw text, and strings with their escapes resolved. Checks nothing.
+ * valid: raw text, and strings with their escapes resolved. Checks nothing;
+ * what a lenient reader let pass as UTF-8 becomes some other characters.
  *
  * @module
  */

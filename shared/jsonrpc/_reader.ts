@@ -1,7 +1,7 @@
 /**
- * The one implementation of the JSON grammar (RFC 8259, strict): walks raw
- * bytes, checks them, and says where things stand. Decodes only keys that it
- * has to compare, and never recurses.
+ * The one implementation of the JSON grammar (RFC 8259): walks raw bytes,
+ * checks them, and says where things stand. Strict unless told otherwise.
+ * Decodes only keys that it has to compare, and never recurses.
  *
  * @module
  */
@@ -78,6 +78,7 @@ export class Reader {
 
   readonly #end: number;
   readonly #maxDepth: number;
+  readonly #lenient: boolean;
   /** The body by words of four bytes, and the offset of the first word. */
   #words: Int32Array = NO_WORDS;
   #wordsFrom = 0;
@@ -93,17 +94,23 @@ export class Reader {
   readonly #keys: number[] = [];
   #keyCount = 0;
 
-  /** Reads `bytes[start, end)`, at most `maxDepth` containers deep. */
+  /**
+   * Reads `bytes[start, end)`, at most `maxDepth` containers deep.
+   *
+   * @param lenient Whether repeated keys pass, and strings that are not UTF-8.
+   */
   constructor(
     bytes: Uint8Array,
     start: number,
     end: number,
     maxDepth: number,
+    lenient = false,
   ) {
     this.bytes = bytes;
     this.position = start;
     this.#end = end;
     this.#maxDepth = maxDepth;
+    this.#lenient = lenient;
     if (end - start >= WORTH_WORDS) {
       this.#wordsFrom = -bytes.byteOffset & 3;
       this.#words = new Int32Array(
@@ -179,7 +186,10 @@ export class Reader {
     this.keyStart = start;
     this.keyEnd = this.position;
     this.keyEscaped = this.escaped;
-    if (!this.#addKey(start + 1, this.position - 1, this.escaped)) return false;
+    if (
+      !this.#lenient &&
+      !this.#addKey(start + 1, this.position - 1, this.escaped)
+    ) return false;
     if (this.peek() !== COLON) {
       this.skipSpace();
       if (this.peek() !== COLON) {
@@ -479,6 +489,10 @@ export class Reader {
     while (p < end) {
       const lead = bytes[p]!;
       if (lead < 0x80) break;
+      if (this.#lenient) {
+        p++;
+        continue;
+      }
       // Length of the sequence, and the range of its second byte.
       let length = 0;
       let low = 0x80;

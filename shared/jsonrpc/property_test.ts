@@ -9,10 +9,18 @@ import fc from "fast-check";
 import type { Message, Scanned, Span, StringSpan } from "./message.ts";
 import { scan } from "./scanner.ts";
 import { removePrefix, replaceString } from "./splice.ts";
-import { elements, members, stringValue, text, validate } from "./values.ts";
+import {
+  elements,
+  members,
+  parseValue,
+  stringValue,
+  text,
+  validate,
+} from "./values.ts";
 
 const ENCODER = new TextEncoder();
 const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const LENIENT = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What `JSON.parse` makes of bytes; undefined where it refuses them. */
 function parsed(bytes: Uint8Array): unknown {
@@ -20,6 +28,15 @@ function parsed(bytes: Uint8Array): unknown {
     return JSON.parse(STRICT.decode(bytes));
   } catch {
     return undefined;
+  }
+}
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -214,6 +231,42 @@ Deno.test("validate() never throws and accepts nothing that JSON.parse refuses",
       }
     }),
     { numRuns: 5000 },
+  );
+});
+
+Deno.test("validate() agrees with JSON.parse on everything where it is lenient", () => {
+  const bytes = fc.oneof(mutated(json), fc.uint8Array({ maxLength: 12 }));
+  const limits = { maxDepth: Infinity, lenient: true };
+  let accepted = 0;
+  fc.assert(
+    fc.property(bytes, (bytes) => {
+      const { kind } = validate(bytes, limits);
+      assertEquals(kind === "valid", parses(LENIENT.decode(bytes)));
+      if (kind === "valid") accepted++;
+    }),
+    { numRuns: 5000 },
+  );
+  assert(accepted > 100, `only ${accepted} mutations were accepted`);
+});
+
+Deno.test("members() finds what JSON.parse finds where keys are repeated", () => {
+  const object = fc.array(
+    fc.tuple(fc.constantFrom('"a"', '"\\u0061"', '"b"', '"1"'), json, space),
+    { maxLength: 20 },
+  ).map((all) => `{${all.map(([k, v, s]) => `${s}${k}:${s}${v}${s}`)}}`);
+  const limits = { maxDepth: Infinity, lenient: true };
+  fc.assert(
+    fc.property(object, (json) => {
+      const bytes = ENCODER.encode(json);
+      const found = members(bytes, { start: 0, end: bytes.length }, limits);
+      assertEquals(
+        Object.fromEntries(
+          [...found].map(([key, span]) => [key, parseValue(bytes, span)]),
+        ),
+        JSON.parse(json),
+      );
+    }),
+    { numRuns: 500 },
   );
 });
 

@@ -3,16 +3,22 @@
  * merged, filtered and renamed without any other byte of it changing.
  * Nothing here prints JSON.
  *
+ * All is read strictly unless limits say otherwise: {@linkcode ReadLimits}.
+ *
  * @module
  */
 
 import { decodeString, decodeText } from "./_decode.ts";
 import { Reader } from "./_reader.ts";
-import { JSON_LIMITS, type JsonLimits } from "./json_limits.ts";
+import { JSON_LIMITS, type ReadLimits } from "./json_limits.ts";
 import type { Malformed, Span, StringSpan } from "./message.ts";
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const OPEN_ARRAY = 0x5b;
+const LETTER_F = 0x66;
+const LETTER_N = 0x6e;
+const LETTER_T = 0x74;
 const OPEN_OBJECT = 0x7b;
 
 /** A JSON value that stands alone. */
@@ -30,9 +36,9 @@ export interface ValidJson extends Span {
  */
 export function validate(
   bytes: Uint8Array,
-  limits: JsonLimits = JSON_LIMITS,
+  limits: ReadLimits = JSON_LIMITS,
 ): ValidJson | Malformed {
-  const reader = new Reader(bytes, 0, bytes.length, limits.maxDepth);
+  const reader = readerOf(bytes, { start: 0, end: bytes.length }, limits);
   if (reader.begin()) {
     const start = reader.position;
     if (reader.value()) {
@@ -55,9 +61,40 @@ export function isValidJson(bytes: Uint8Array): boolean {
   return validate(bytes).kind === "valid";
 }
 
+/** What a JSON value can be. */
+export type JsonKind =
+  | "object"
+  | "array"
+  | "string"
+  | "number"
+  | "boolean"
+  | "null";
+
+/** Tells what the value in a span is, by its first byte: nothing is checked. */
+export function kindOf(bytes: Uint8Array, span: Span): JsonKind {
+  let p = span.start;
+  while (p < span.end && bytes[p]! <= SPACE) p++;
+  switch (bytes[p]) {
+    case OPEN_OBJECT:
+      return "object";
+    case OPEN_ARRAY:
+      return "array";
+    case QUOTE:
+      return "string";
+    case LETTER_T:
+    case LETTER_F:
+      return "boolean";
+    case LETTER_N:
+      return "null";
+    default:
+      return "number";
+  }
+}
+
 /**
  * Finds an object's members: decoded keys, in order, and where their values
- * stand.
+ * stand. Where limits let a key be repeated, its last value counts, as with
+ * `JSON.parse`; {@linkcode validate} tells whether one is.
  *
  * @throws {SyntaxError} Where the span does not hold an object.
  *
@@ -70,8 +107,12 @@ export function isValidJson(bytes: Uint8Array): boolean {
  * text(bytes, found.get("big")!); // "9007199254740993"
  * ```
  */
-export function members(bytes: Uint8Array, span: Span): Map<string, Span> {
-  const reader = open(bytes, span, OPEN_OBJECT, "object");
+export function members(
+  bytes: Uint8Array,
+  span: Span,
+  limits: ReadLimits = JSON_LIMITS,
+): Map<string, Span> {
+  const reader = open(bytes, span, limits, "object");
   const found = new Map<string, Span>();
   if (!reader.enterObject()) throw unreadable(reader);
   while (reader.nextMember()) {
@@ -94,8 +135,12 @@ export function members(bytes: Uint8Array, span: Span): Map<string, Span> {
  *
  * @throws {SyntaxError} Where the span does not hold an array.
  */
-export function elements(bytes: Uint8Array, span: Span): Span[] {
-  const reader = open(bytes, span, OPEN_ARRAY, "array");
+export function elements(
+  bytes: Uint8Array,
+  span: Span,
+  limits: ReadLimits = JSON_LIMITS,
+): Span[] {
+  const reader = open(bytes, span, limits, "array");
   const found: Span[] = [];
   if (!reader.enterArray()) throw unreadable(reader);
   while (reader.nextElement()) {
@@ -112,8 +157,12 @@ export function elements(bytes: Uint8Array, span: Span): Span[] {
  *
  * @throws {SyntaxError} Where the span does not hold a string.
  */
-export function stringSpan(bytes: Uint8Array, span: Span): StringSpan {
-  const reader = open(bytes, span, QUOTE, "string");
+export function stringSpan(
+  bytes: Uint8Array,
+  span: Span,
+  limits: ReadLimits = JSON_LIMITS,
+): StringSpan {
+  const reader = open(bytes, span, limits, "string");
   const start = reader.position;
   reader.value();
   const end = reader.position;
@@ -130,8 +179,23 @@ export function stringSpan(bytes: Uint8Array, span: Span): StringSpan {
  *
  * @throws {SyntaxError} Where the span does not hold a string.
  */
-export function stringValue(bytes: Uint8Array, span: Span): string {
-  return stringSpan(bytes, span).value;
+export function stringValue(
+  bytes: Uint8Array,
+  span: Span,
+  limits: ReadLimits = JSON_LIMITS,
+): string {
+  return stringSpan(bytes, span, limits).value;
+}
+
+/** Reads a string where one stands; undefined for everything else. */
+export function asString(
+  bytes: Uint8Array,
+  span: Span | undefined,
+  limits: ReadLimits = JSON_LIMITS,
+): string | undefined {
+  return span !== undefined && kindOf(bytes, span) === "string"
+    ? stringValue(bytes, span, limits)
+    : undefined;
 }
 
 /** The raw JSON text of a span. */
@@ -139,16 +203,30 @@ export function text(bytes: Uint8Array, span: Span): string {
   return decodeText(bytes, span.start, span.end);
 }
 
+/**
+ * What `JSON.parse` makes of a span: for values that are used and not passed
+ * on, as numbers beyond 2^53 do not survive it.
+ *
+ * @throws {SyntaxError} Where the span does not hold a value.
+ */
+export function parseValue(bytes: Uint8Array, span: Span): unknown {
+  return JSON.parse(text(bytes, span));
+}
+
+function readerOf(bytes: Uint8Array, span: Span, limits: ReadLimits): Reader {
+  const { maxDepth, lenient } = limits;
+  return new Reader(bytes, span.start, span.end, maxDepth, lenient);
+}
+
 function open(
   bytes: Uint8Array,
   span: Span,
-  first: number,
-  what: string,
+  limits: ReadLimits,
+  what: JsonKind,
 ): Reader {
-  const { maxDepth } = JSON_LIMITS;
-  const reader = new Reader(bytes, span.start, span.end, maxDepth);
+  const reader = readerOf(bytes, span, limits);
   if (!reader.begin()) throw unreadable(reader);
-  if (reader.peek() !== first) {
+  if (kindOf(bytes, { start: reader.position, end: span.end }) !== what) {
     throw new SyntaxError(
       `Cannot read JSON: no ${what} at byte ${reader.position}`,
     );

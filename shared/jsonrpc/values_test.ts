@@ -1,9 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { JSON_LIMITS, SERVER_JSON } from "./json_limits.ts";
 import type { Span } from "./message.ts";
 import {
+  asString,
   elements,
   isValidJson,
+  kindOf,
   members,
+  parseValue,
   stringSpan,
   stringValue,
   text,
@@ -142,4 +146,98 @@ Deno.test("values are read within their span, not beyond it", () => {
   assertThrows(() => stringValue(cut, { start: 0, end: 7 }), SyntaxError);
   const literal = ENCODER.encode("[true]");
   assertThrows(() => elements(literal, { start: 0, end: 4 }), SyntaxError);
+});
+
+Deno.test("members() takes a repeated key's last value where limits allow it", () => {
+  const json =
+    '{"a":1,"b":{"x":1,"x":2},"\\u0061":[{"x":1,"x":2}],"__proto__":null}';
+  const [bytes, span] = whole(json);
+  assertThrows(() => members(bytes, span), SyntaxError, "duplicate key");
+  const found = [...members(bytes, span, SERVER_JSON)];
+  assertEquals(found.map(([key, value]) => [key, text(bytes, value)]), [
+    ["a", '[{"x":1,"x":2}]'],
+    ["b", '{"x":1,"x":2}'],
+    ["__proto__", "null"],
+  ]);
+  assertEquals(
+    elements(bytes, found[0]![1], SERVER_JSON).map((one) => text(bytes, one)),
+    ['{"x":1,"x":2}'],
+  );
+});
+
+Deno.test("values are found beside strings that are not UTF-8 where limits allow it", () => {
+  const bytes = Uint8Array.of(
+    ...ENCODER.encode('{"a":"'),
+    0xe9, // Latin-1
+    ...ENCODER.encode('","b":"\\n'),
+    0xf0,
+    ...ENCODER.encode('","c":[1]}'),
+  );
+  const span = { start: 0, end: bytes.length };
+  assertThrows(() => members(bytes, span), SyntaxError, "not valid UTF-8");
+  const found = members(bytes, span, SERVER_JSON);
+  assertEquals([...found.keys()], ["a", "b", "c"]);
+  assertEquals(stringValue(bytes, found.get("a")!, SERVER_JSON), "\ufffd");
+  assertEquals(asString(bytes, found.get("b"), SERVER_JSON)?.[0], "\n");
+  assertEquals(text(bytes, found.get("c")!), "[1]");
+});
+
+const NEVER_VALID = ['{"a":1,}', '{"a":"\t"}', '{"a":01}', "{} {}", '{"a"'];
+for (const json of NEVER_VALID) {
+  Deno.test(`members() refuses ${JSON.stringify(json)} whatever the limits`, () => {
+    for (const limits of [JSON_LIMITS, SERVER_JSON]) {
+      assertThrows(() => members(...whole(json), limits), SyntaxError);
+    }
+  });
+}
+
+Deno.test("servers' JSON may be deeper than ours, and has an end too", () => {
+  const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+  for (const limits of [JSON_LIMITS, SERVER_JSON]) {
+    const { maxDepth } = limits;
+    assertEquals(elements(...whole(nested(maxDepth)), limits).length, 1);
+    assertThrows(
+      () => elements(...whole(nested(maxDepth + 1)), limits),
+      SyntaxError,
+      "nested too deeply",
+    );
+  }
+});
+
+Deno.test("elements() does not recurse", () => {
+  const deep = "[".repeat(200_000) + "]".repeat(200_000);
+  const limits = { maxDepth: Infinity, lenient: true };
+  assertEquals(elements(...whole(deep), limits), [
+    { start: 1, end: deep.length - 1 },
+  ]);
+});
+
+const KINDS = [
+  { json: " {}", kind: "object" },
+  { json: "[]", kind: "array" },
+  { json: '"{"', kind: "string" },
+  { json: "-1", kind: "number" },
+  { json: "0", kind: "number" },
+  { json: "true", kind: "boolean" },
+  { json: "\n\tfalse", kind: "boolean" },
+  { json: "null", kind: "null" },
+];
+for (const { json, kind } of KINDS) {
+  Deno.test(`kindOf() and asString() tell ${JSON.stringify(json)}: ${kind}`, () => {
+    assertEquals(kindOf(...whole(json)), kind);
+    assertEquals(
+      asString(...whole(json)),
+      kind === "string" ? "{" : undefined,
+    );
+  });
+}
+
+Deno.test("asString() reads nothing where nothing stands", () => {
+  assertEquals(asString(ENCODER.encode("x"), undefined), undefined);
+});
+
+Deno.test("parseValue() reads a span as JSON.parse() does, and only it", () => {
+  const [bytes] = whole('[{"a":["é",1]},x');
+  assertEquals(parseValue(bytes, { start: 1, end: 15 }), { a: ["é", 1] });
+  assertThrows(() => parseValue(bytes, { start: 1, end: 17 }), SyntaxError);
 });

@@ -9,6 +9,7 @@
 
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { isObject } from "../jsonrpc/parsed.ts";
 import {
   type ClientCapabilities,
   isSessionRevision,
@@ -83,10 +84,6 @@ function parseObject(text: string): Statement | undefined {
     return undefined;
   }
   return isObject(value) ? value : undefined;
-}
-
-function isObject(value: unknown): value is Statement {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What a session token says. */

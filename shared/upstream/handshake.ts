@@ -13,8 +13,9 @@ import {
   type SessionRevision,
   type UpstreamRevision,
 } from "../mcp.ts";
+import { isObject, member } from "../jsonrpc/parsed.ts";
+import { parseValue } from "../jsonrpc/values.ts";
 import type { ServerExchange } from "./server_exchange.ts";
-import { isObject, member } from "./server_message.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** What a client says of itself, and how long the server may take. */
@@ -81,12 +82,12 @@ async function introduce(
   const { revision, capabilities, clientInfo, timeoutMs } = options;
   const params = { protocolVersion: revision, capabilities, clientInfo };
   try {
-    const { value } = await exchange.request(
+    const { bytes, result } = await exchange.request(
       "initialize",
       JSON.stringify(params),
       { signal, timeoutMs },
     );
-    return readIntroduction(value);
+    return readIntroduction(parseValue(bytes, result));
   } catch (error) {
     if (
       error instanceof UpstreamError && error.code !== undefined &&

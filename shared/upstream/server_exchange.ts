@@ -7,6 +7,7 @@
  * @module
  */
 
+import { readBody } from "../body.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "../headers.ts";
 import {
   type EventStreamLimits,
@@ -55,6 +56,8 @@ export type ListenOutcome =
 const SHOWN_LENGTH = 200;
 /** Bytes read of an answer that is an error anyway. */
 const ERROR_BODY_BYTES = 64 * 1024;
+
+const ENCODER = new TextEncoder();
 
 /** Requests to one server in one session. */
 export class ServerExchange {
@@ -143,8 +146,7 @@ export class ServerExchange {
       const limits = { eventBytes: this.#options.maxBytes };
       for await (const event of events(response, limits)) {
         retryMs = event.retry ?? retryMs;
-        const heard = readServerMessage(event.data);
-        if (heard !== undefined) this.#hear(heard, signal);
+        this.#hear(readServerMessage(ENCODER.encode(event.data)), signal);
       }
     } catch (cause) {
       throw unreachable(cause, signal);
@@ -169,17 +171,17 @@ export class ServerExchange {
     if (response.status !== 200) await this.#throwStatus(response);
     switch (mediaType(response)) {
       case "application/json": {
-        const text = await readText(response, maxBytes);
-        const answer = readServerMessage(text);
+        const answer = readServerMessage(await readAll(response, maxBytes));
         if (isAnswer(answer, id)) return answer;
-        throw invalid("the body is no answer to the request");
+        const why = answer.kind === "malformed" ? `: ${answer.reason}` : "";
+        throw invalid(`the body is no answer to the request${why}`);
       }
       case "text/event-stream": {
         const limits = { eventBytes: maxBytes, totalBytes: maxBytes };
         for await (const event of events(response, limits)) {
-          const heard = readServerMessage(event.data);
+          const heard = readServerMessage(ENCODER.encode(event.data));
           if (isAnswer(heard, id)) return heard;
-          if (heard !== undefined) this.#hear(heard, signal);
+          this.#hear(heard, signal);
         }
         throw invalid("the stream ended without an answer");
       }
@@ -268,8 +270,8 @@ export class ServerExchange {
       await drop(response);
       this.#throwIfGone(response);
     }
-    const text = await readText(response, ERROR_BODY_BYTES).catch(() => "");
-    const answer = readServerMessage(text);
+    const answer = await readAll(response, ERROR_BODY_BYTES)
+      .then(readServerMessage).catch(() => undefined);
     throw refused(response, answer?.kind === "error" ? answer : undefined);
   }
 
@@ -321,12 +323,12 @@ function message(
 }
 
 function isAnswer(
-  heard: ServerMessage | undefined,
+  heard: ServerMessage,
   id: string,
 ): heard is Extract<ServerMessage, { kind: "result" | "error" }> {
   // Who cannot read a request cannot name its id either.
-  return heard?.kind === "result" && heard.id === id ||
-    heard?.kind === "error" && (heard.id === id || heard.id === "null");
+  return heard.kind === "result" && heard.id === id ||
+    heard.kind === "error" && (heard.id === id || heard.id === "null");
 }
 
 /** Visible ASCII only, as the specification has it; else it is not used. */
@@ -351,21 +353,17 @@ function events(
   return readEvents(response.body ?? new Blob([]).stream(), limits);
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
-  if (response.body === null) return "";
-  const decoder = new TextDecoder();
-  let size = 0;
-  let text = "";
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) {
-      throw new UpstreamError("too large", {
-        message: `the answer is larger than ${maxBytes} bytes`,
-      });
-    }
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
+async function readAll(
+  response: Response,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  const declared = response.headers.get("content-length");
+  const body = await readBody(response.body, declared, maxBytes);
+  if (body !== undefined) return body;
+  await drop(response);
+  throw new UpstreamError("too large", {
+    message: `the answer is larger than ${maxBytes} bytes`,
+  });
 }
 
 /** Lets a response go whose body nobody needs. */

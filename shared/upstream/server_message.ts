@@ -5,7 +5,9 @@
  * @module
  */
 
-import { rawMembers, type Slice } from "../jsonrpc/raw_json.ts";
+import { SERVER_JSON } from "../jsonrpc/json_limits.ts";
+import type { Span } from "../jsonrpc/message.ts";
+import { asString, kindOf, members, text } from "../jsonrpc/values.ts";
 
 /** A JSON-RPC error as a server sent it. */
 export interface RpcError {
@@ -21,12 +23,10 @@ export type ServerMessage =
     readonly kind: "result";
     /** Raw JSON. */
     readonly id: string;
-    /** The whole message. */
-    readonly text: string;
-    /** Where `result` stands in `text`. */
-    readonly result: Slice;
-    /** `result`, parsed. */
-    readonly value: unknown;
+    /** The whole message, which {@linkcode SERVER_JSON} accepts. */
+    readonly bytes: Uint8Array;
+    /** Where `result` stands in `bytes`. */
+    readonly result: Span;
   }
   | {
     readonly kind: "error";
@@ -46,52 +46,60 @@ export type ServerMessage =
     readonly kind: "notification";
     /** The method. */
     readonly method: string;
+  }
+  | {
+    readonly kind: "malformed";
+    /** Why it is no message, without data from it. */
+    readonly reason: string;
   };
 
-/** Reads a message; undefined where it is not one. */
-export function readServerMessage(text: string): ServerMessage | undefined {
-  let parsed: unknown;
+/** Reads a message. Never throws: what is none is `malformed`. */
+export function readServerMessage(bytes: Uint8Array): ServerMessage {
   try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined;
+    return readMessage(bytes);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return { kind: "malformed", reason: error.message };
   }
-  if (!isObject(parsed) || member(parsed, "jsonrpc") !== "2.0") {
-    return undefined;
+}
+
+function readMessage(bytes: Uint8Array): ServerMessage {
+  const whole = { start: markLength(bytes), end: bytes.byteLength };
+  const envelope = members(bytes, whole, SERVER_JSON);
+  if (asString(bytes, envelope.get("jsonrpc"), SERVER_JSON) !== "2.0") {
+    return { kind: "malformed", reason: 'jsonrpc is not "2.0"' };
   }
-  const { values } = rawMembers(text);
-  const at = values.get("id");
-  const id = at && text.slice(at.start, at.end);
-  const method = member(parsed, "method");
-  if (typeof method === "string") {
+  const idSpan = envelope.get("id");
+  const id = idSpan && text(bytes, idSpan);
+  const method = asString(bytes, envelope.get("method"), SERVER_JSON);
+  if (method !== undefined) {
     return id === undefined
       ? { kind: "notification", method }
       : { kind: "request", method, id };
   }
-  const error = member(parsed, "error");
-  if (isObject(error)) {
-    return { kind: "error", id: id ?? "null", error: readError(error) };
+  const error = envelope.get("error");
+  if (error !== undefined && kindOf(bytes, error) === "object") {
+    return { kind: "error", id: id ?? "null", error: readError(bytes, error) };
   }
-  const result = values.get("result");
-  if (id === undefined || result === undefined) return undefined;
-  return { kind: "result", id, text, result, value: member(parsed, "result") };
+  const result = envelope.get("result");
+  if (id === undefined || result === undefined) {
+    return { kind: "malformed", reason: "no method, and no result with an id" };
+  }
+  return { kind: "result", id, bytes, result };
 }
 
-function readError(error: Record<string, unknown>): RpcError {
-  const code = member(error, "code");
-  const message = member(error, "message");
+function readError(bytes: Uint8Array, span: Span): RpcError {
+  const error = members(bytes, span, SERVER_JSON);
+  const code = error.get("code");
   return {
-    code: typeof code === "number" ? code : 0,
-    message: typeof message === "string" ? message : "",
+    code: code !== undefined && kindOf(bytes, code) === "number"
+      ? Number(text(bytes, code))
+      : 0,
+    message: asString(bytes, error.get("message"), SERVER_JSON) ?? "",
   };
 }
 
-/** Tells whether a parsed value is an object, arrays aside. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Reads an own member: names are data, and prototypes have names too. */
-export function member(object: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
+/** Length of a byte order mark, which readers may ignore (RFC 8259, 8.1). */
+function markLength(bytes: Uint8Array): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }

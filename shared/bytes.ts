@@ -1,0 +1,46 @@
+/**
+ * Puts pieces of bytes together. Pure.
+ *
+ * @module
+ */
+
+const OPEN_ARRAY = Uint8Array.of(0x5b);
+const COMMA = Uint8Array.of(0x2c);
+const CLOSE_ARRAY = Uint8Array.of(0x5d);
+
+/** Makes one piece of many. */
+export function joinBytes(
+  parts: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+/**
+ * The pieces of a JSON array whose elements are JSON texts: for
+ * {@linkcode joinBytes}, so that each element is copied only once.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { arrayParts, joinBytes } from "./bytes.ts";
+ *
+ * const items = ["1e400", "{}"].map((json) => new TextEncoder().encode(json));
+ * const array = joinBytes(arrayParts(items));
+ * assertEquals(new TextDecoder().decode(array), "[1e400,{}]");
+ * ```
+ */
+export function arrayParts(
+  elements: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const separated = elements.flatMap((one, index) =>
+    index === 0 ? [one] : [COMMA, one]
+  );
+  return [OPEN_ARRAY, ...separated, CLOSE_ARRAY];
+}
