@@ -8,8 +8,11 @@ function catalog(version: string) {
     config: "c",
     complete: true,
     servers: [],
+    urisComplete: true,
     tools: {},
     prompts: {},
+    resources: {},
+    templates: [],
   };
 }
 

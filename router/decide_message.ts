@@ -6,9 +6,15 @@
 
 import type { ServerConfig } from "../shared/config/model.ts";
 import type { Refusal } from "../shared/errors.ts";
-import type { RequestMessage, Scanned } from "../shared/jsonrpc/message.ts";
+import type {
+  RequestMessage,
+  Scanned,
+  StringSpan,
+} from "../shared/jsonrpc/message.ts";
 import { removePrefix } from "../shared/jsonrpc/splice.ts";
-import type { RouteTable } from "./route_table.ts";
+import { members, stringSpan } from "../shared/jsonrpc/values.ts";
+import { variantAmong } from "../shared/jsonrpc/variants.ts";
+import type { NamedKind, RouteTable } from "./route_table.ts";
 
 /** What becomes of a message. */
 export type MessageDecision =
@@ -28,6 +34,9 @@ export type MessageDecision =
   /** A server answers, in the client's session. */
   | ServerCall;
 
+/** What a request is about. */
+export type TargetKind = "tool" | "prompt" | "resource";
+
 /** A request that goes straight to a server. */
 export interface ServerCall {
   /** `call`. */
@@ -35,8 +44,10 @@ export interface ServerCall {
   /** Who answers. */
   readonly server: ServerConfig;
   /** JSON-RPC method. */
-  readonly method: "tools/call";
-  /** The tool's own name, prefix removed. */
+  readonly method: string;
+  /** What the request is about. */
+  readonly target: TargetKind;
+  /** The tool's or prompt's own name, prefix removed; the resource's URI. */
   readonly name: string;
   /** The request's id, raw JSON. */
   readonly id: string;
@@ -44,16 +55,29 @@ export interface ServerCall {
   readonly body: Uint8Array;
 }
 
+/** What a message is decided by. */
+export interface MessageContext {
+  /** The body that was scanned. */
+  readonly bytes: Uint8Array;
+  /** The table in force. */
+  readonly table: RouteTable;
+  /** The virtual server that was asked for. */
+  readonly virtualServer: string | undefined;
+}
+
 /**
  * Decides about a scanned body.
  *
- * @param bytes The body that was scanned.
+ * | message | decision |
+ * |---|---|
+ * | tools/call, prompts/get | call, by `params.name` |
+ * | resources/read | call, by `params.uri` |
+ * | completion/complete | call, by `params.ref` |
+ * | anything else | broker |
  */
 export function decideMessage(
   scanned: Scanned,
-  bytes: Uint8Array,
-  table: RouteTable,
-  virtualServer: string | undefined,
+  context: MessageContext,
 ): MessageDecision {
   switch (scanned.kind) {
     case "malformed":
@@ -66,9 +90,7 @@ export function decideMessage(
         id: scanned.id,
       };
     case "request":
-      return scanned.method === "tools/call"
-        ? decideCall(scanned, bytes, table, virtualServer)
-        : { kind: "broker", method: scanned.method, id: scanned.id };
+      return decideRequest(scanned, context);
     case "notification":
       return { kind: "broker", method: scanned.method, id: null };
     case "response":
@@ -79,25 +101,62 @@ export function decideMessage(
   }
 }
 
-function decideCall(
+function decideRequest(
   request: RequestMessage,
-  bytes: Uint8Array,
-  table: RouteTable,
-  virtualServer: string | undefined,
+  context: MessageContext,
 ): MessageDecision {
-  const { id } = request;
-  const name = request.params?.name;
-  if (name === undefined) {
-    return {
-      kind: "refuse",
-      refusal: {
-        kind: "invalid params",
-        detail: "params.name must be a string",
-      },
-      id,
-    };
+  const { method, id, params } = request;
+  switch (method) {
+    case "tools/call":
+      return byName("tool", params?.name, request, context);
+    case "prompts/get":
+      return byName("prompt", params?.name, request, context);
+    case "resources/read":
+      return byUri(params?.uri, request, context);
+    case "completion/complete":
+      return byReference(request, context);
+    default:
+      return { kind: "broker", method, id };
   }
-  const resolution = table.resolve("tool", name.value, virtualServer);
+}
+
+function byName(
+  target: NamedKind,
+  name: StringSpan | undefined,
+  { id, method }: RequestMessage,
+  { bytes, table, virtualServer }: MessageContext,
+): MessageDecision {
+  if (name === undefined) return invalid(id, "params.name must be a string");
+  const resolution = table.resolve(target, name.value, virtualServer);
+  switch (resolution.kind) {
+    case "refused":
+      return { kind: "refuse", refusal: resolution.refusal, id };
+    case "server": {
+      const { server, name: own } = resolution;
+      return {
+        kind: "call",
+        server,
+        method,
+        target,
+        name: own,
+        id,
+        body: server.prefix === ""
+          ? bytes
+          : removePrefix(bytes, name, server.prefix),
+      };
+    }
+    default:
+      return resolution satisfies never;
+  }
+}
+
+function byUri(
+  uri: StringSpan | undefined,
+  { id, method }: RequestMessage,
+  { bytes, table, virtualServer }: MessageContext,
+): MessageDecision {
+  if (uri === undefined) return invalid(id, "the uri must be a string");
+  const resolution = table.resolveUri(uri.value, virtualServer);
   switch (resolution.kind) {
     case "refused":
       return { kind: "refuse", refusal: resolution.refusal, id };
@@ -105,12 +164,54 @@ function decideCall(
       return {
         kind: "call",
         server: resolution.server,
-        method: "tools/call",
+        method,
+        target: "resource",
         name: resolution.name,
         id,
-        body: removePrefix(bytes, name, resolution.server.prefix),
+        body: bytes,
       };
     default:
       return resolution satisfies never;
   }
+}
+
+/** completion/complete names a prompt, or a template, in an object of its own. */
+function byReference(
+  request: RequestMessage,
+  context: MessageContext,
+): MessageDecision {
+  const { bytes } = context;
+  const { id } = request;
+  const ref = request.params?.ref;
+  if (ref === undefined || bytes[ref.start] !== OPEN_OBJECT) {
+    return invalid(id, "params.ref must be an object");
+  }
+  const found = members(bytes, ref);
+  if (variantAmong(found.keys(), ["type", "name", "uri"]) !== undefined) {
+    return invalid(id, "params.ref has a variant of a member's name");
+  }
+  const text = (key: string): StringSpan | undefined => {
+    const span = found.get(key);
+    return span === undefined || bytes[span.start] !== QUOTE
+      ? undefined
+      : stringSpan(bytes, span);
+  };
+  switch (text("type")?.value) {
+    case "ref/prompt":
+      return byName("prompt", text("name"), request, context);
+    case "ref/resource":
+      return byUri(text("uri"), request, context);
+    default:
+      return invalid(
+        id,
+        "params.ref.type is neither ref/prompt nor ref/resource",
+      );
+  }
+}
+
+const OPEN_OBJECT = 0x7b;
+const QUOTE = 0x22;
+
+function invalid(id: string, detail: string): MessageDecision {
+  return { kind: "refuse", refusal: { kind: "invalid params", detail }, id };
 }

@@ -19,6 +19,8 @@ import {
   DESTINATION_HEADER,
   encodeHeaderValue,
   METHOD_HEADER,
+  PROMPT_HEADER,
+  RESOURCE_HEADER,
   SESSION_HEADER,
   TOOL_HEADER,
   VERSION_HEADER,
@@ -37,7 +39,11 @@ import type {
   Phases,
   Reply,
 } from "./answer.ts";
-import { decideMessage, type ServerCall } from "./decide_message.ts";
+import {
+  decideMessage,
+  type ServerCall,
+  type TargetKind,
+} from "./decide_message.ts";
 import {
   decideBrokerResponse,
   decideResponse,
@@ -220,12 +226,11 @@ export class Exchange {
     }
     if (table === undefined) return refusal({ kind: "not configured" }, null);
     const caller = this.#expectCaller();
-    const decision = decideMessage(
-      scan(bytes),
+    const decision = decideMessage(scan(bytes), {
       bytes,
       table,
-      caller.virtualServer,
-    );
+      virtualServer: caller.virtualServer,
+    });
     switch (decision.kind) {
       case "refuse":
         return await this.#refuseInSession(decision.refusal, decision.id);
@@ -476,6 +481,12 @@ function stripped(head: ReadHead, phases: Phases): Continue {
   };
 }
 
+const TARGET_HEADERS: Readonly<Record<TargetKind, string>> = {
+  tool: TOOL_HEADER,
+  prompt: PROMPT_HEADER,
+  resource: RESOURCE_HEADER,
+};
+
 function forward(
   call: ServerCall,
   backend: BackendSession,
@@ -483,7 +494,7 @@ function forward(
   original: Uint8Array,
   { steering }: ExchangeSettings,
 ): Continue {
-  const { server, method, name, body } = call;
+  const { server, method, target, name, body } = call;
   const url = new URL(server.url);
   const set: HeaderEntry[] = [
     ...(steering === "hostname"
@@ -492,7 +503,7 @@ function forward(
     [":path", url.pathname + url.search],
     [DESTINATION_HEADER, server.name],
     [METHOD_HEADER, method],
-    [TOOL_HEADER, encodeHeaderValue(name)],
+    [TARGET_HEADERS[target], encodeHeaderValue(name)],
     [VERSION_HEADER, backend.revision],
     ...own,
   ];
@@ -501,7 +512,7 @@ function forward(
   else set.push([SESSION_HEADER, backend.id]);
   const changed = body !== original;
   if (changed) set.push(["content-length", String(body.length)]);
-  const metadata: Metadata = { server: server.name, method, tool: name };
+  const metadata: Metadata = { server: server.name, method, [target]: name };
   return {
     kind: "continue",
     headers: { set, remove },

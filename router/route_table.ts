@@ -5,23 +5,30 @@
  * @module
  */
 
-import type { Catalog } from "../shared/catalog.ts";
+import type { Catalog, CatalogEntry } from "../shared/catalog.ts";
 import type { GatewayConfig, ServerConfig } from "../shared/config/model.ts";
 import type { Refusal } from "../shared/errors.ts";
 import { ownerByPrefix } from "../shared/names.ts";
+import { type UriMatcher, uriMatcher } from "../shared/uri_template.ts";
 
-/** A tool or prompt, resolved to who runs it. */
+/** A tool, prompt or resource, resolved to who runs it. */
 export type Resolution =
   | {
     readonly kind: "server";
     readonly server: ServerConfig;
-    /** What the server calls it. */
+    /** What the server calls it; a resource's URI is the same everywhere. */
     readonly name: string;
   }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** Kinds of names that are routed by name. */
 export type NamedKind = "tool" | "prompt";
+
+interface Template {
+  readonly server: ServerConfig;
+  readonly uriTemplate: string;
+  readonly matches: UriMatcher;
+}
 
 interface VirtualServer {
   readonly tool: ReadonlySet<string>;
@@ -35,6 +42,7 @@ export class RouteTable {
   readonly #hosts: ReadonlySet<string>;
   readonly #virtualServers: ReadonlyMap<string, VirtualServer>;
   readonly #catalog: Catalog | undefined;
+  readonly #templates: readonly Template[];
 
   /** Builds the table; `catalog` is absent while the broker was not reached. */
   constructor(config: GatewayConfig, catalog: Catalog | undefined) {
@@ -49,6 +57,15 @@ export class RouteTable {
       ]),
     );
     this.#catalog = catalog;
+    this.#templates = (catalog?.templates ?? []).flatMap(
+      ({ server: name, uriTemplate }) => {
+        const server = this.#byName.get(name);
+        const matches = uriMatcher(uriTemplate);
+        return server === undefined || matches === undefined
+          ? []
+          : [{ server, uriTemplate, matches }];
+      },
+    );
   }
 
   /** Tells whether a host is one that only the router may name. */
@@ -98,14 +115,55 @@ export class RouteTable {
       : refused({ kind: "catalog unavailable" });
   }
 
-  #entry(kind: NamedKind, name: string) {
-    const names = kind === "tool"
-      ? this.#catalog?.tools
-      : this.#catalog?.prompts;
-    return names !== undefined && Object.hasOwn(names, name)
-      ? names[name]
-      : undefined;
+  /**
+   * Resolves a resource's URI, or the template of one.
+   *
+   * | URI | answer |
+   * |---|---|
+   * | asked for in a virtual server | unknown: those select tools and prompts |
+   * | in the catalog | the server that owns it |
+   * | is, or matches, a template | that template's server, in catalog order |
+   * | not there, no or no complete catalog | catalog unavailable |
+   * | not there | unknown |
+   */
+  resolveUri(uri: string, virtualServer?: string): Resolution {
+    if (virtualServer !== undefined) {
+      return this.#virtualServers.has(virtualServer)
+        ? unknownUri(uri)
+        : refused({ kind: "unknown virtual server" });
+    }
+    const entry = own(this.#catalog?.resources, uri);
+    const server = entry === undefined
+      ? this.#templates.find((template) =>
+        template.uriTemplate === uri || template.matches(uri)
+      )?.server
+      : this.#byName.get(entry.server);
+    if (server !== undefined) return { kind: "server", server, name: uri };
+    return this.#catalog?.urisComplete
+      ? unknownUri(uri)
+      : refused({ kind: "catalog unavailable" });
   }
+
+  #entry(kind: NamedKind, name: string): CatalogEntry | undefined {
+    return own(
+      kind === "tool" ? this.#catalog?.tools : this.#catalog?.prompts,
+      name,
+    );
+  }
+}
+
+/** Reads an own member: names are data, and prototypes have names too. */
+function own(
+  entries: Readonly<Record<string, CatalogEntry>> | undefined,
+  name: string,
+): CatalogEntry | undefined {
+  return entries !== undefined && Object.hasOwn(entries, name)
+    ? entries[name]
+    : undefined;
+}
+
+function unknownUri(uri: string): Resolution {
+  return refused({ kind: "unknown resource", data: { uri } });
 }
 
 function refused(refusal: Refusal): Resolution {

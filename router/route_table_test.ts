@@ -20,8 +20,18 @@ function catalog(
     config: "c",
     complete,
     servers: [],
+    urisComplete: complete,
     tools,
-    prompts: {},
+    prompts: { greet: { server: "plain", name: "greet" } },
+    resources: {
+      "memo://1": { server: "weather", name: "memo://1" },
+      "gone://1": { server: "gone", name: "gone://1" },
+    },
+    templates: [
+      { server: "gone", uriTemplate: "memo://{id}" },
+      { server: "radar", uriTemplate: "memo://{id}" },
+      { server: "plain", uriTemplate: "memo://{id}" },
+    ],
   };
 }
 
@@ -127,6 +137,88 @@ for (const { name, catalog, tool, virtual, want } of cases) {
     );
   });
 }
+
+const uris: readonly {
+  name: string;
+  catalog?: Catalog;
+  uri: string;
+  virtual?: string;
+  want: string;
+}[] = [
+  {
+    name: "the catalog knows",
+    catalog: plainEcho,
+    uri: "memo://1",
+    want: "weather",
+  },
+  {
+    name: "the first template that matches decides",
+    catalog: plainEcho,
+    uri: "memo://2",
+    want: "radar",
+  },
+  {
+    name: "a template is found by itself",
+    catalog: plainEcho,
+    uri: "memo://{id}",
+    want: "radar",
+  },
+  {
+    name: "a resource of a server that is gone is unknown",
+    catalog: plainEcho,
+    uri: "gone://1",
+    want: "unknown resource",
+  },
+  {
+    name: "a URI is unknown only if the catalog is complete",
+    catalog: catalog({}, false),
+    uri: "other://1",
+    want: "catalog unavailable",
+  },
+  {
+    name: "without a catalog nothing is unknown",
+    uri: "memo://1",
+    want: "catalog unavailable",
+  },
+  {
+    name: "a virtual server has no resources",
+    catalog: plainEcho,
+    uri: "memo://1",
+    virtual: "team/travel",
+    want: "unknown resource",
+  },
+  {
+    name: "a virtual server that does not exist has none either",
+    catalog: plainEcho,
+    uri: "memo://1",
+    virtual: "team/other",
+    want: "unknown virtual server",
+  },
+];
+
+for (const { name, catalog, uri, virtual, want } of uris) {
+  Deno.test(`RouteTable.resolveUri(): ${name}`, () => {
+    const table = new RouteTable(
+      config(servers, [
+        { name: "team/travel", tools: ["weather_now"], prompts: [] },
+      ]),
+      catalog,
+    );
+    const found = table.resolveUri(uri, virtual);
+    assertEquals(
+      found.kind === "server" ? found.server.name : found.refusal.kind,
+      want,
+    );
+  });
+}
+
+Deno.test("RouteTable.resolve() keeps tools and prompts apart", () => {
+  const table = new RouteTable(config(servers), plainEcho);
+  const kinds = (["tool", "prompt"] as const).flatMap((kind) =>
+    ["echo", "greet"].map((name) => table.resolve(kind, name).kind)
+  );
+  assertEquals(kinds, ["server", "refused", "refused", "server"]);
+});
 
 Deno.test("RouteTable.isServerHost() knows disabled servers' hosts too", () => {
   const table = new RouteTable(config(servers), undefined);

@@ -171,6 +171,7 @@ function call(config: ServerConfig): ServerCall {
     kind: "call",
     server: config,
     method: "tools/call",
+    target: "tool",
     name: "t",
     id: "1",
     body: new TextEncoder().encode('{"method":"tools/call", "n":1e400}'),

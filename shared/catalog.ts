@@ -21,6 +21,14 @@ export interface CatalogEntry {
   readonly name: string;
 }
 
+/** A template of resource URIs, and whose it is. */
+export interface CatalogTemplate {
+  /** Name of the server. */
+  readonly server: string;
+  /** The template (RFC 6570). */
+  readonly uriTemplate: string;
+}
+
 /** Live facts about one server that the router acts on. */
 export interface CatalogServer {
   /** Name of the server. */
@@ -43,6 +51,11 @@ export interface Catalog {
    * with a prefix is decided by that alone.)
    */
   readonly complete: boolean;
+  /**
+   * The same for URIs, which no prefix decides about: false while any server
+   * that was never listed may still come.
+   */
+  readonly urisComplete: boolean;
   /** Each configured server. */
   readonly servers: readonly CatalogServer[];
   /**
@@ -52,4 +65,8 @@ export interface Catalog {
   readonly tools: Readonly<Record<string, CatalogEntry>>;
   /** By exposed name. */
   readonly prompts: Readonly<Record<string, CatalogEntry>>;
+  /** By URI; the entry's name is the URI again. */
+  readonly resources: Readonly<Record<string, CatalogEntry>>;
+  /** In the order in which they are tried; the first match owns a URI. */
+  readonly templates: readonly CatalogTemplate[];
 }

@@ -36,6 +36,7 @@ export type RefusalKind =
   | "invalid params"
   | "unknown tool"
   | "unknown prompt"
+  | "unknown resource"
   | "unknown virtual server"
   | "server unreachable"
   | "connection lost"
@@ -123,6 +124,12 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
   "invalid params": { status: 200, code: -32602, message: "Invalid params" },
   "unknown tool": { status: 200, code: -32602, message: "Unknown tool" },
   "unknown prompt": { status: 200, code: -32602, message: "Unknown prompt" },
+  // 2025-11-25, resources, error handling.
+  "unknown resource": {
+    status: 200,
+    code: -32002,
+    message: "Resource not found",
+  },
   "unknown virtual server": {
     status: 404,
     code: -32602,

@@ -128,6 +128,9 @@ function describe(
     complete: enabled.every((server) =>
       server.prefix !== "" || lists.get(server.name)?.pending === false
     ),
+    urisComplete: enabled.every((server) =>
+      lists.get(server.name)?.pending === false
+    ),
     servers: config.servers.map((server) => {
       const list = lists.get(server.name);
       return {
@@ -138,6 +141,8 @@ function describe(
     }),
     tools: entries(owned),
     prompts: entries(new Map()),
+    resources: entries(new Map()),
+    templates: [],
   };
   return { version: shortHash(JSON.stringify(content)), ...content };
 }

@@ -1,0 +1,161 @@
+import { assertEquals } from "@std/assert";
+import { config, server } from "../shared/_testing.ts";
+import { scan } from "../shared/jsonrpc/scanner.ts";
+import { decideMessage } from "./decide_message.ts";
+import { RouteTable } from "./route_table.ts";
+
+const table = new RouteTable(
+  config([server("weather", { prefix: "weather_" }), server("plain")]),
+  {
+    version: "1",
+    config: "c",
+    complete: true,
+    urisComplete: true,
+    servers: [],
+    tools: {},
+    prompts: { greet: { server: "plain", name: "greet" } },
+    resources: { "memo://1": { server: "plain", name: "memo://1" } },
+    templates: [{ server: "weather", uriTemplate: "sky://{city}" }],
+  },
+);
+
+function decide(text: string) {
+  const bytes = new TextEncoder().encode(text);
+  return {
+    bytes,
+    decision: decideMessage(scan(bytes), {
+      bytes,
+      table,
+      virtualServer: undefined,
+    }),
+  };
+}
+
+function request(method: string, params: string): string {
+  return `{"jsonrpc":"2.0","id":"q","method":"${method}","params":${params}}`;
+}
+
+const routed: readonly {
+  name: string;
+  text: string;
+  want: [server: string, target: string, name: string];
+  body?: string;
+}[] = [
+  {
+    name: "a tool's call",
+    text: request("tools/call", '{"name":"weather_now", "x":1e400}'),
+    want: ["weather", "tool", "now"],
+    body: request("tools/call", '{"name":"now", "x":1e400}'),
+  },
+  {
+    name: "a prompt",
+    text: request("prompts/get", '{"name":"weather_brief"}'),
+    want: ["weather", "prompt", "brief"],
+    body: request("prompts/get", '{"name":"brief"}'),
+  },
+  {
+    name: "a prompt without a prefix",
+    text: request("prompts/get", '{"name":"greet"}'),
+    want: ["plain", "prompt", "greet"],
+  },
+  {
+    name: "a resource",
+    text: request("resources/read", '{"uri":"memo://1"}'),
+    want: ["plain", "resource", "memo://1"],
+  },
+  {
+    name: "a resource that a template describes",
+    text: request("resources/read", '{"uri":"sky://Oslo"}'),
+    want: ["weather", "resource", "sky://Oslo"],
+  },
+  {
+    name: "a completion for a prompt",
+    text: request(
+      "completion/complete",
+      '{"argument":{"name":"a","value":"b"},"ref":{"name":"weather_brief","type":"ref/prompt"}}',
+    ),
+    want: ["weather", "prompt", "brief"],
+    body: request(
+      "completion/complete",
+      '{"argument":{"name":"a","value":"b"},"ref":{"name":"brief","type":"ref/prompt"}}',
+    ),
+  },
+  {
+    name: "a completion for a template",
+    text: request(
+      "completion/complete",
+      '{"ref":{"type":"ref/resource","uri":"sky://{city}"}}',
+    ),
+    want: ["weather", "resource", "sky://{city}"],
+  },
+];
+
+for (const { name, text, want, body } of routed) {
+  Deno.test(`decideMessage() sends ${name} to its server`, () => {
+    const { bytes, decision } = decide(text);
+    if (decision.kind !== "call") throw new Error(JSON.stringify(decision));
+    assertEquals(
+      [decision.server.name, decision.target, decision.name],
+      want,
+    );
+    if (body === undefined) assertEquals(decision.body === bytes, true);
+    else assertEquals(new TextDecoder().decode(decision.body), body);
+  });
+}
+
+const others: readonly { name: string; text: string; want: string }[] = [
+  {
+    name: "initialize to the broker",
+    text: request("initialize", "{}"),
+    want: "broker",
+  },
+  {
+    name: "a notification to the broker",
+    text:
+      '{"jsonrpc":"2.0","method":"tools/call","params":{"name":"weather_x"}}',
+    want: "broker",
+  },
+  {
+    name: "a response to the broker",
+    text: '{"jsonrpc":"2.0","id":1,"result":{}}',
+    want: "broker",
+  },
+  {
+    name: "a batch to the broker",
+    text: `[${request("tools/call", '{"name":"weather_now"}')}]`,
+    want: "broker",
+  },
+  {
+    name: "an unknown prompt nowhere",
+    text: request("prompts/get", '{"name":"nope"}'),
+    want: "unknown prompt",
+  },
+  {
+    name: "an unknown resource nowhere",
+    text: request("resources/read", '{"uri":"nope://1"}'),
+    want: "unknown resource",
+  },
+  ...[
+    request("tools/call", '{"name":7}'),
+    request("prompts/get", "{}"),
+    request("resources/read", '{"uri":null}'),
+    request("completion/complete", "{}"),
+    request("completion/complete", '{"ref":[]}'),
+    request("completion/complete", '{"ref":{"type":"ref/tool","name":"a"}}'),
+    request("completion/complete", '{"ref":{"type":"ref/prompt"}}'),
+    request(
+      "completion/complete",
+      '{"ref":{"type":"ref/prompt","name":"greet","Name":"weather_brief"}}',
+    ),
+  ].map((text) => ({ name: `${text} nowhere`, text, want: "invalid params" })),
+];
+
+for (const { name, text, want } of others) {
+  Deno.test(`decideMessage() sends ${name}`, () => {
+    const { decision } = decide(text);
+    assertEquals(
+      decision.kind === "refuse" ? decision.refusal.kind : decision.kind,
+      want,
+    );
+  });
+}
