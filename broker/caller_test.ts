@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { signCaller } from "../shared/sessions/caller.ts";
+import { CALLER_VALID_MS, signCaller } from "../shared/sessions/caller.ts";
 import { KeyRing } from "../shared/sessions/keys.ts";
 import { callerOf, isGatewayPath } from "./caller.ts";
 
@@ -41,7 +41,7 @@ const FORGED = [
   },
   {
     name: "too old",
-    value: signCaller(keys, { identity: "", route: "/mcp" }, NOW - 60_000),
+    value: signCaller(keys, { identity: "", route: "/mcp" }, NOW - CALLER_VALID_MS),
   },
 ];
 for (const { name, value } of FORGED) {

@@ -9,7 +9,7 @@
 import { GatewayError, refusalResponse } from "../shared/errors.ts";
 import type { Logger } from "../shared/log.ts";
 import { callerOf, type CallerSettings, isGatewayPath } from "./caller.ts";
-import { checkOrigin, type OriginSettings } from "./origin.ts";
+import { checkOrigin, type OriginSettings } from "../shared/origin.ts";
 import type { SessionEraEndpoint } from "./session_era/endpoint.ts";
 
 /** What the handler is composed of. */
@@ -55,7 +55,10 @@ async function serve(
       status: 404,
     });
   }
-  const forbidden = checkOrigin(request.headers, origins);
+  const forbidden = checkOrigin({
+    host: request.headers.get("host"),
+    origin: request.headers.get("origin"),
+  }, origins);
   if (forbidden !== undefined) {
     await request.body?.cancel();
     return refusalResponse(forbidden, null);

@@ -11,6 +11,7 @@ import { type Address, formatAddress } from "../shared/address.ts";
 import { formatProblem } from "../shared/config/parse.ts";
 import { serverHeaders } from "../shared/config/secrets.ts";
 import { watchConfig } from "../shared/config/watch.ts";
+import { ANSWERED_BY_HEADER, BROKER_DESTINATION } from "../shared/headers.ts";
 import { listenProblem, serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Logger } from "../shared/log.ts";
@@ -86,6 +87,7 @@ async function start(
     address: options.internalListen,
     option: "--internal-listen",
     metrics,
+    onFailed: (error) => life.fail("internal listener ended", error),
     log,
   });
   const handler = brokerHandler({
@@ -108,6 +110,8 @@ async function start(
     log,
   });
   const server = listen(options.listen, measured(handler, metrics), log);
+  // Out of descriptors once, Deno's listener ends for good: start anew then.
+  server.finished.catch((error: unknown) => life.fail("listener ended", error));
   const watching = new AbortController();
   await watchConfig({
     file: options.config,
@@ -163,6 +167,7 @@ function measured(handler: Handler, metrics: Metrics): Handler {
   return async (request) => {
     const started = performance.now();
     const response = await handler(request);
+    response.headers.set(ANSWERED_BY_HEADER, BROKER_DESTINATION);
     seconds.observe((performance.now() - started) / 1000);
     requests.labels({
       method: KNOWN_METHODS.includes(request.method) ? request.method : "other",

@@ -21,18 +21,4 @@ export const BROKER_OPTIONS = {
     placeholder: "ADDRESS",
     help: "Where the catalog, health, readiness, status and metrics are served",
   },
-  allowedOrigins: {
-    kind: "list",
-    of: "string",
-    placeholder: "ORIGINS",
-    help: "Origins of web pages that may use the gateway, besides those of " +
-      "this machine; * for all",
-  },
-  allowedHosts: {
-    kind: "list",
-    of: "string",
-    placeholder: "HOSTS",
-    help:
-      "Values of the Host header that are accepted; all where none is given",
-  },
 } as const;

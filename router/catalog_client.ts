@@ -53,13 +53,15 @@ export async function followCatalog(options: FollowOptions): Promise<void> {
       options.onAttempt();
     } catch (error) {
       if (signal.aborted) return;
-      if (reachable !== false) {
+      if (error instanceof NotReady) {
+        log.debug("broker has no catalog yet", { url: options.url });
+      } else if (reachable !== false) {
         log.warn("broker unreachable, last catalog stays", {
           url: options.url,
           error,
         });
+        reachable = false;
       }
-      reachable = false;
       options.onAttempt();
       // A restarted broker may know less at first: ask for whatever it has.
       await options.delay(retryMs, signal).catch(() => {});
@@ -67,6 +69,9 @@ export async function followCatalog(options: FollowOptions): Promise<void> {
     }
   }
 }
+
+/** A broker that is starting, or takes over a configuration: no fault. */
+class NotReady extends Error {}
 
 /** Asks once; undefined where nothing changed. */
 async function ask(
@@ -82,6 +87,10 @@ async function ask(
   if (response.status === 304) {
     await response.body?.cancel();
     return undefined;
+  }
+  if (response.status === 503) {
+    await response.body?.cancel();
+    throw new NotReady();
   }
   if (!response.ok) {
     await response.body?.cancel();

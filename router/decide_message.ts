@@ -106,6 +106,9 @@ function decideRequest(
   context: MessageContext,
 ): MessageDecision {
   const { method, id, params } = request;
+  if (method.length > MAX_METHOD) {
+    return { kind: "refuse", refusal: { kind: "unknown method" }, id };
+  }
   switch (method) {
     case "tools/call":
       return byName("tool", params?.name, request, context);
@@ -127,6 +130,9 @@ function byName(
   { bytes, table, virtualServer }: MessageContext,
 ): MessageDecision {
   if (name === undefined) return invalid(id, "params.name must be a string");
+  if (name.value.length > MAX_NAME) {
+    return invalid(id, "params.name is too long for a name");
+  }
   const resolution = table.resolve(target, name.value, virtualServer);
   switch (resolution.kind) {
     case "refused":
@@ -156,6 +162,9 @@ function byUri(
   { bytes, table, virtualServer }: MessageContext,
 ): MessageDecision {
   if (uri === undefined) return invalid(id, "the uri must be a string");
+  if (uri.value.length > MAX_URI) {
+    return invalid(id, "the uri is too long");
+  }
   const resolution = table.resolveUri(uri.value, virtualServer);
   switch (resolution.kind) {
     case "refused":
@@ -208,6 +217,13 @@ function byReference(
       );
   }
 }
+
+/** Longest method that goes on: it becomes a header. */
+const MAX_METHOD = 128;
+/** Longest exposed name: what the catalog lists, and the longest prefix. */
+const MAX_NAME = 256;
+/** Longest URI that goes on: it becomes a header. */
+const MAX_URI = 8192;
 
 const OPEN_OBJECT = 0x7b;
 const QUOTE = 0x22;

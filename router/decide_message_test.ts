@@ -135,7 +135,14 @@ const others: readonly { name: string; text: string; want: string }[] = [
     text: request("resources/read", '{"uri":"nope://1"}'),
     want: "unknown resource",
   },
+  {
+    name: "a method that is too long nowhere",
+    text: request("m".repeat(129), "{}"),
+    want: "unknown method",
+  },
   ...[
+    request("tools/call", `{"name":"weather_${"n".repeat(300)}"}`),
+    request("resources/read", `{"uri":"sky://${"n".repeat(9000)}"}`),
     request("tools/call", '{"name":7}'),
     request("prompts/get", "{}"),
     request("resources/read", '{"uri":null}'),
@@ -147,7 +154,11 @@ const others: readonly { name: string; text: string; want: string }[] = [
       "completion/complete",
       '{"ref":{"type":"ref/prompt","name":"greet","Name":"weather_brief"}}',
     ),
-  ].map((text) => ({ name: `${text} nowhere`, text, want: "invalid params" })),
+  ].map((text) => ({
+    name: `${text.slice(0, 120)} nowhere`,
+    text,
+    want: "invalid params",
+  })),
 ];
 
 for (const { name, text, want } of others) {

@@ -5,7 +5,7 @@
  */
 
 import type { Refusal } from "../shared/errors.ts";
-import { SESSION_HEADER } from "../shared/headers.ts";
+import { ANSWERED_BY_HEADER, BROKER_DESTINATION } from "../shared/headers.ts";
 import type { HeaderEntry } from "./answer.ts";
 
 /** The head of a response. */
@@ -22,7 +22,7 @@ export interface ResponseHead {
 /** What becomes of a response, once it is known whether the session lives. */
 export type FinalResponseDecision = Exclude<
   ResponseDecision,
-  { readonly kind: "session lost" | "session doubtful" }
+  { readonly kind: "session lost" | "session doubtful" | "misrouted" }
 >;
 
 /** What becomes of a response. */
@@ -31,6 +31,8 @@ export type ResponseDecision =
   | { readonly kind: "pass"; readonly remove: readonly string[] }
   /** The server does not know the session any more. */
   | { readonly kind: "session lost" }
+  /** The broker answered: Envoy does not route calls as the router says. */
+  | { readonly kind: "misrouted" }
   /**
    * The server may not know the session any more: many answer 400 then, as the
    * first SDKs' examples did. Where it does know it, `otherwise` holds.
@@ -50,10 +52,34 @@ export type ResponseDecision =
   };
 
 /**
- * Response headers that never cross: the server's session id (the client has
- * the gateway's), and cookies, which would be sent to every other server.
+ * Response headers that cross to the client. All others are a server's own
+ * business with whoever it takes us for: its session id (the client has the
+ * gateway's), cookies, redirects, challenges, policies for browsers, and our
+ * internal headers, forged.
  */
-const NEVER_CROSS = [SESSION_HEADER, "set-cookie"];
+const MAY_CROSS: ReadonlySet<string> = new Set([
+  ":status",
+  "cache-control",
+  "content-encoding",
+  "content-language",
+  "content-length",
+  "content-type",
+  "date",
+  "retry-after",
+  "server-timing",
+  "traceparent",
+  "tracestate",
+  "transfer-encoding",
+  "vary",
+  "x-accel-buffering",
+  "x-request-id",
+]);
+
+/** Tells whether a header of a server's answer may reach the client. */
+export function mayCross(name: string): boolean {
+  // x-ratelimit-* is what Envoy's own filters say.
+  return MAY_CROSS.has(name) || name.startsWith("x-ratelimit-");
+}
 
 /** Headers that an Envoy filter's own refusal is useless without. */
 const POLICY_HEADERS = ["www-authenticate", "retry-after"];
@@ -63,13 +89,14 @@ const POLICY_HEADERS = ["www-authenticate", "retry-after"];
  *
  * | answer | decision |
  * |---|---|
+ * | the broker's | misrouted |
  * | 404 in a session, not known to be Envoy's own | session lost (2025-11-25, transports) |
  * | 400 in a session, not known to be Envoy's own | session doubtful |
- * | 2xx, or an error with a JSON body | pass |
+ * | 200 with JSON or an event stream, an error with a JSON body | pass |
  * | 401, 403, 429 of an Envoy filter | refuse with that status, its challenge kept |
- * | 401, 403 of the server | refuse: a server's challenge never crosses |
+ * | 401, 403, 404, 421 of the server | refuse: its challenge, its session |
  * | 503, 504 of Envoy itself | refuse: unreachable, connection lost, timed out |
- * | anything else without a JSON body | refuse |
+ * | anything else: redirects, 202, no JSON body | refuse: it is no answer |
  *
  * @param hadSession Whether the request carried a session id of that server.
  */
@@ -81,6 +108,9 @@ export function decideResponse(
   const values = new Map(head.headers);
   const status = Number(values.get(":status") ?? 0);
   const upstream = fromUpstream(head, values);
+  if (values.get(ANSWERED_BY_HEADER) === BROKER_DESTINATION) {
+    return { kind: "misrouted" };
+  }
   if (status === 404 && hadSession && upstream !== false) {
     return { kind: "session lost" };
   }
@@ -97,19 +127,33 @@ function decideFinal(
   values: ReadonlyMap<string, string>,
   upstream: boolean | undefined,
 ): FinalResponseDecision {
-  if (status >= 200 && status < 300) return pass(values);
-  if (!upstream) return refuseLocal(status, head, serverName);
-  const challenged = status === 401 || status === 403;
-  if (!challenged && isJson(values)) return pass(values);
+  if (status === 200 && (isJson(values) || isEventStream(values))) {
+    return pass(values);
+  }
+  if (upstream === false || (!upstream && status >= 400)) {
+    return refuseLocal(status, head, serverName);
+  }
+  // A JSON-RPC error under an error status is an answer too.
+  if (status >= 400 && !OWN_MEANING.has(status) && isJson(values)) {
+    return pass(values);
+  }
   return {
     kind: "refuse",
     refusal: {
       kind: "server refused",
-      detail: `${serverName} answered HTTP ${status}`,
+      detail: `${serverName} answered HTTP ${status}${
+        status === 200 ? " without JSON or an event stream" : ""
+      }`,
     },
     headers: [],
   };
 }
+
+/**
+ * Statuses that mean something between client and gateway, which a server must
+ * not say in its place: challenges, "your session has ended", "wrong host".
+ */
+const OWN_MEANING: ReadonlySet<number> = new Set([401, 403, 404, 407, 421]);
 
 /**
  * Decides about the head of the broker's answer: what the broker says passes;
@@ -131,10 +175,14 @@ function isJson(values: ReadonlyMap<string, string>): boolean {
   return /^application\/json\b/i.test(values.get("content-type") ?? "");
 }
 
+function isEventStream(values: ReadonlyMap<string, string>): boolean {
+  return /^text\/event-stream\b/i.test(values.get("content-type") ?? "");
+}
+
 function pass(values: ReadonlyMap<string, string>): FinalResponseDecision {
   return {
     kind: "pass",
-    remove: NEVER_CROSS.filter((name) => values.has(name)),
+    remove: [...values.keys()].filter((name) => !mayCross(name)),
   };
 }
 

@@ -38,6 +38,15 @@ const cases: readonly {
     want: "pass",
   },
   {
+    name: "the broker's 404 to a call is nobody's lost session",
+    head: head(
+      404,
+      [JSON_BODY, ["x-mcp-answered-by", "broker"]],
+      "via_upstream",
+    ),
+    want: "misrouted",
+  },
+  {
     name: "a 404 of the server in a session means the session is lost",
     head: head(404, [UPSTREAM, JSON_BODY]),
     want: "session lost",
@@ -78,6 +87,32 @@ const cases: readonly {
     name: "a 500 of the server with a JSON body passes",
     head: head(500, [JSON_BODY], "via_upstream"),
     want: "pass",
+  },
+  ...[200, 202, 204, 301, 307, 999].map((status) => ({
+    name: `HTTP ${status} of the server without JSON is no answer`,
+    head: head(status, [UPSTREAM, TEXT]),
+    want: "server refused",
+  })),
+  {
+    name: "a redirect is no answer, whatever its body",
+    head: head(307, [UPSTREAM, JSON_BODY, ["location", "http://evil.example"]]),
+    want: "server refused",
+  },
+  {
+    name: "an event stream passes",
+    head: head(200, [UPSTREAM, ["content-type", "text/event-stream"]]),
+    want: "pass",
+  },
+  {
+    name: "a 404 with JSON without a session never looks like the gateway's",
+    head: head(404, [UPSTREAM, JSON_BODY]),
+    session: false,
+    want: "server refused",
+  },
+  {
+    name: "nor does a 421",
+    head: head(421, [UPSTREAM, JSON_BODY]),
+    want: "server refused",
   },
   {
     name: "a 500 of the server without one is refused",
@@ -132,15 +167,31 @@ for (const { name, head, session, want } of cases) {
   });
 }
 
-Deno.test("decideResponse() removes the server's session id and cookies", () => {
+Deno.test("decideResponse() lets no header cross that is the server's business", () => {
+  const kept: HeaderEntry[] = [
+    JSON_BODY,
+    ["content-length", "2"],
+    ["x-request-id", "r"],
+    ["x-ratelimit-limit", "9"],
+  ];
+  const dropped: HeaderEntry[] = [
+    UPSTREAM,
+    ["mcp-session-id", "b"],
+    ["set-cookie", "a=b"],
+    ["location", "http://evil.example"],
+    ["www-authenticate", "Bearer"],
+    ["access-control-allow-origin", "*"],
+    ["x-destination-mcp", "other"],
+    ["strict-transport-security", "max-age=1"],
+  ];
   const decision = decideResponse(
-    head(200, [UPSTREAM, ["mcp-session-id", "b"], ["set-cookie", "a=b"]]),
+    head(200, [...kept, ...dropped]),
     "weather",
     true,
   );
   assertEquals(decision, {
     kind: "pass",
-    remove: ["mcp-session-id", "set-cookie"],
+    remove: dropped.map(([name]) => name),
   });
 });
 

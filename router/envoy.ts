@@ -32,11 +32,16 @@ export type Phase =
   | { readonly kind: "request headers"; readonly head: RequestHead }
   | { readonly kind: "request body"; readonly bytes: Uint8Array }
   | { readonly kind: "response headers"; readonly head: ResponseHead }
+  /** Trailers behind a request's body; none are ever wanted. */
+  | { readonly kind: "request trailers"; readonly names: readonly string[] }
   /** A phase that the router never asks for. */
   | { readonly kind: "unexpected"; readonly name: string };
 
 /** Phases that are answered. */
-export type PhaseKind = Exclude<Phase["kind"], "unexpected">;
+export type PhaseKind = Exclude<
+  Phase["kind"],
+  "unexpected" | "request trailers"
+>;
 
 /** Where Envoy's jwt_authn filter leaves the claims it verified. */
 const JWT_METADATA = "envoy.filters.http.jwt_authn";
@@ -75,6 +80,11 @@ export function readPhase(bytes: Uint8Array): Phase {
           headers: readHeaders(request.value.headers),
           ...codeDetails(message),
         },
+      };
+    case "requestTrailers":
+      return {
+        kind: "request trailers",
+        names: readHeaders(request.value.trailers).map(([name]) => name),
       };
     default:
       return { kind: "unexpected", name: request.case ?? "none" };
@@ -134,6 +144,22 @@ export function writeAnswer(phase: PhaseKind, answer: Answer): Uint8Array {
   return toBinary(
     ProcessingResponseSchema,
     create(ProcessingResponseSchema, responseOf(phase, answer)),
+  );
+}
+
+/**
+ * Writes the answer to request trailers: all of them go. A trailer would reach
+ * a server past everything that was checked and removed in the headers.
+ */
+export function dropTrailers(names: readonly string[]): Uint8Array {
+  return toBinary(
+    ProcessingResponseSchema,
+    create(ProcessingResponseSchema, {
+      response: {
+        case: "requestTrailers",
+        value: { headerMutation: mutation({ set: [], remove: names }) },
+      },
+    }),
   );
 }
 

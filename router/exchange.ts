@@ -23,6 +23,7 @@ import {
   RESOURCE_HEADER,
   SESSION_HEADER,
   TOOL_HEADER,
+  UPSTREAM_HEADER,
   VERSION_HEADER,
 } from "../shared/headers.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
@@ -74,10 +75,16 @@ export interface Caller {
 export interface FetchedAnswer {
   /** HTTP status. */
   readonly status: number;
-  /** `content-type` and whatever else may cross. */
+  /** Its headers; what of them may cross is not decided yet. */
   readonly headers: readonly HeaderEntry[];
   /** The whole body. */
   readonly body: Uint8Array;
+}
+
+/** A point in time. */
+export interface Deadline {
+  /** Milliseconds that are left, never negative. */
+  left(): number;
 }
 
 /** Limits the number of calls in flight per session. */
@@ -111,7 +118,10 @@ export interface ExchangePorts {
     session: ClientSession,
     server: ServerConfig,
     authorization: string | undefined,
+    deadline: Deadline,
   ): Promise<BackendSession>;
+  /** When an answer must be there that Envoy waits for from now on. */
+  deadline(): Deadline;
   /** Forgets a backend session that its server does not know any more. */
   forget(
     session: ClientSession,
@@ -131,6 +141,7 @@ export interface ExchangePorts {
     call: ServerCall,
     backend: BackendSession,
     headers: readonly HeaderEntry[],
+    deadline: Deadline,
   ): Promise<FetchedAnswer>;
   /** Calls in flight. */
   readonly slots: CallSlots;
@@ -157,6 +168,9 @@ const REPEATED_HEADERS = [
   "baggage",
 ];
 
+/** What Envoy calls an answer that a server gave. */
+const FROM_SERVER = "via_upstream";
+
 /** Phases of a request that needs no further look. */
 const NO_PHASES: Phases = { requestBody: false, responseHeaders: false };
 
@@ -172,6 +186,7 @@ export class Exchange {
   /** The request's id, raw JSON, where the broker answers. */
   #id: string | null = null;
   #slotOf: string | undefined;
+  #closed = false;
 
   /** Starts an exchange. */
   constructor(ports: ExchangePorts) {
@@ -257,6 +272,8 @@ export class Exchange {
     switch (decision.kind) {
       case "session lost":
         return await this.#recover(routed);
+      case "misrouted":
+        return this.#misrouted(routed);
       case "session doubtful":
         return await this.#isKnown(routed)
           ? this.#finish(decision.otherwise, routed)
@@ -288,6 +305,21 @@ export class Exchange {
     }
   }
 
+  #misrouted(routed: RoutedCall | undefined): Answer {
+    const server = routed?.call.server;
+    this.#ports.log.error("call reached the broker instead of its server", {
+      server: server?.name,
+      remedy: `let Envoy's ext_proc filter change :authority ` +
+        `(mutation_rules.allow_all_routing: true) and route the host ` +
+        `${server?.hostname} to the server; or match x-destination-mcp in ` +
+        `routes and start the router with --steering header`,
+    });
+    return refusal({
+      kind: "internal error",
+      detail: `Envoy does not route calls to ${server?.name}`,
+    }, routed?.call.id ?? null);
+  }
+
   async #isKnown(routed: RoutedCall | undefined): Promise<boolean> {
     if (routed === undefined) return true;
     const { call, backend, headers } = routed;
@@ -296,6 +328,7 @@ export class Exchange {
 
   /** The exchange is over, however it ended. */
   close(): void {
+    this.#closed = true;
     if (this.#slotOf === undefined) return;
     this.#ports.slots.free(this.#slotOf);
     this.#slotOf = undefined;
@@ -343,6 +376,8 @@ export class Exchange {
   #toServer(call: ServerCall, original: Uint8Array): Promise<Answer> {
     return this.#guard(call.id, async () => {
       const session = await this.#session();
+      // A client that left meanwhile gives back no place that it takes now.
+      if (this.#closed) return refusal({ kind: "internal error" }, call.id);
       if (!this.#ports.slots.take(session.id)) {
         return refusal({ kind: "too many calls" }, call.id);
       }
@@ -352,6 +387,7 @@ export class Exchange {
         session,
         call.server,
         this.#authorization(call.server),
+        this.#ports.deadline(),
       );
       const values = this.#expectHead().values;
       this.#routed = {
@@ -394,26 +430,49 @@ export class Exchange {
 
   async #runAgain(routed: RoutedCall): Promise<Answer> {
     const { call, session, headers } = routed;
+    // Envoy waits for one message only: both steps share the time of one.
+    const deadline = this.#ports.deadline();
     const backend = await this.#ports.open(
       session,
       call.server,
       this.#authorization(call.server),
+      deadline,
     );
-    const answer = await this.#ports.run(call, backend, headers);
-    if (answer.status === 404 && backend.id !== undefined) {
-      await this.#ports.forget(session, call.server, backend);
-      return refusal(
-        { kind: "session lost", detail: call.server.name },
-        call.id,
-      );
+    const answer = await this.#ports.run(call, backend, headers, deadline);
+    const decision = decideResponse(
+      {
+        headers: [[":status", String(answer.status)], ...answer.headers],
+        codeDetails: FROM_SERVER,
+      },
+      call.server.name,
+      backend.id !== undefined,
+    );
+    switch (decision.kind) {
+      case "session lost":
+      case "session doubtful":
+        await this.#ports.forget(session, call.server, backend);
+        return refusal(
+          { kind: "session lost", detail: call.server.name },
+          call.id,
+        );
+      case "misrouted": // a header that only the broker sets
+        return refusal(
+          { kind: "server refused", detail: call.server.name },
+          call.id,
+        );
+      case "refuse":
+        return this.#finish(decision, routed);
+      case "pass":
+        return {
+          kind: "reply",
+          status: answer.status,
+          headers: answer.headers.filter(([name]) => name === "content-type"),
+          body: answer.body,
+          details: "mcp_session_reopened",
+        };
+      default:
+        return decision satisfies never;
     }
-    return {
-      kind: "reply",
-      status: answer.status,
-      headers: answer.headers,
-      body: answer.body,
-      details: "mcp_session_reopened",
-    };
   }
 
   #session(): Promise<ClientSession> {
@@ -502,6 +561,7 @@ function forward(
       : []),
     [":path", url.pathname + url.search],
     [DESTINATION_HEADER, server.name],
+    [UPSTREAM_HEADER, server.fingerprint],
     [METHOD_HEADER, method],
     [TARGET_HEADERS[target], encodeHeaderValue(name)],
     [VERSION_HEADER, backend.revision],

@@ -35,7 +35,14 @@ function world(changes: Partial<ExchangePorts> = {}) {
   );
   const ports: ExchangePorts = {
     table: () => table,
-    settings: { path: "/mcp", maxBodyBytes: 1000, steering: "hostname" },
+    settings: {
+      path: "/mcp",
+      maxBodyBytes: 1000,
+      steering: "hostname",
+      allowedOrigins: [],
+      allowedHosts: [],
+      identityHeader: undefined,
+    },
     identify: () => "ada",
     signCaller: (caller) => JSON.stringify(caller),
     verify: (token) =>
@@ -44,6 +51,7 @@ function world(changes: Partial<ExchangePorts> = {}) {
           kind: token === undefined ? "session missing" : "session unknown",
         }),
       ),
+    deadline: () => ({ left: () => 1000 }),
     open: (_session, server) => {
       opened.push(server.name);
       return Promise.resolve({
@@ -176,6 +184,7 @@ Deno.test("Exchange routes a call to its server", async () => {
     ":authority": "weather.mcp.local",
     ":path": "/api/mcp?k=1",
     "x-destination-mcp": "weather",
+    "x-mcp-upstream": "weather-1",
     "x-mcp-method": "tools/call",
     "x-mcp-tool": "now",
     "mcp-session-id": "weather-1",
@@ -192,7 +201,14 @@ Deno.test("Exchange routes a call to its server", async () => {
 
 Deno.test("Exchange leaves :authority alone where routes match the header", async () => {
   const { ports } = world({
-    settings: { path: "/mcp", maxBodyBytes: 1000, steering: "header" },
+    settings: {
+      path: "/mcp",
+      maxBodyBytes: 1000,
+      steering: "header",
+      allowedOrigins: [],
+      allowedHosts: [],
+      identityHeader: undefined,
+    },
   });
   const answer = await post(ports, call("weather_now")).answer;
   assertEquals(header(answer, ":authority"), undefined);
@@ -354,6 +370,19 @@ for (const known of [true, false]) {
     assertEquals(ran.length, known ? 0 : 1);
   });
 }
+
+Deno.test("Exchange says so where Envoy sends a call to the broker", async () => {
+  const { ports, ran } = world();
+  const { exchange, answer } = post(ports, call("weather_now"));
+  await answer;
+  const reply = replied(
+    await exchange.responseHeaders({
+      headers: [[":status", "404"], ["x-mcp-answered-by", "broker"]],
+    }),
+  );
+  assertEquals(reply.status, 500);
+  assertEquals(ran, []);
+});
 
 Deno.test("Exchange never shows a second 404 either", async () => {
   const { ports } = world({

@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { formatAddress } from "../shared/address.ts";
+import { type Address, formatAddress } from "../shared/address.ts";
 import type { Catalog } from "../shared/catalog.ts";
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { formatProblem } from "../shared/config/parse.ts";
@@ -23,7 +23,8 @@ import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { VERSION } from "../shared/version.ts";
 import { createCallSlots } from "./call_slots.ts";
 import { followCatalog } from "./catalog_client.ts";
-import type { ExchangePorts } from "./exchange.ts";
+import type { Deadline, ExchangePorts } from "./exchange.ts";
+import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
 import { RESETS_MESSAGE, RESETS_REMEDY, ResetWatch } from "./reset_watch.ts";
 import { RouteTable } from "./route_table.ts";
@@ -41,6 +42,12 @@ async function start(
     now: Date.now,
     randomBytes,
     log,
+    onOrphan: (backend, { name, fingerprint }) => {
+      const server = state.config?.servers.find((one) =>
+        one.name === name && one.fingerprint === fingerprint
+      );
+      if (server !== undefined) void client.end(server, backend);
+    },
   });
   const http = new HttpPool(secrets);
   const client = new ServerClient(http, secrets);
@@ -68,6 +75,7 @@ async function start(
       ready: ready().ready,
     }),
     metrics,
+    onFailed: (error) => life.fail("internal listener ended", error),
     log,
   });
 
@@ -107,7 +115,8 @@ async function start(
       if (verified.kind === "live") return verified.session;
       throw new GatewayError(verified.refusal);
     },
-    open: (session, server, authorization) =>
+    deadline: () => deadlineIn(LIMITS.initializeMs),
+    open: (session, server, authorization, deadline) =>
       sessions.backend(
         session,
         server,
@@ -118,7 +127,7 @@ async function start(
             revision: session.revision,
             authorization,
           }, signal),
-        { deadlineMs: LIMITS.initializeMs },
+        { deadlineMs: deadline.left() },
       ),
     forget: async (session, server, backend) => {
       await sessions.forget(session, server, backend);
@@ -128,7 +137,8 @@ async function start(
       server.credentialFor.includes("calls")
         ? client.callHeaders(server)
         : NO_HEADERS,
-    run: (call, backend, headers) => client.run(call, backend, headers),
+    run: (call, backend, headers, deadline) =>
+      client.run(call, backend, headers, deadline),
     slots: createCallSlots(LIMITS.callsPerSession),
     log,
   };
@@ -158,6 +168,20 @@ async function start(
     log.info("listening", {
       listener: "ext_proc",
       address: formatAddress(address),
+    });
+  }
+
+  const [probed] = processor.addresses;
+  if (probed !== undefined) {
+    void watchListener({
+      probe: () => probeHttp2(() => connectTo(probed)),
+      delay: waitOnTimer,
+      onDead: () =>
+        life.fail(
+          "listener takes no connections any more",
+          new Error(`Cannot connect to ${formatAddress(probed)}`),
+        ),
+      signal: life.draining,
     });
   }
 
@@ -226,6 +250,24 @@ function exchangeMetrics(
     total.labels({ outcome }).inc();
     seconds.observe(durationMs / 1000);
   };
+}
+
+/** Connects to one of our own addresses. */
+function connectTo(address: Address): Promise<Deno.Conn> {
+  if (address.kind === "unix") {
+    return Deno.connect({ transport: "unix", path: address.path });
+  }
+  const anywhere = address.host === "0.0.0.0" || address.host === "::";
+  return Deno.connect({
+    hostname: anywhere ? "localhost" : address.host,
+    port: address.port,
+  });
+}
+
+/** A deadline so many milliseconds from now. */
+function deadlineIn(ms: number): Deadline {
+  const end = performance.now() + ms;
+  return { left: () => Math.max(0, end - performance.now()) };
 }
 
 /** Waits on a timer; rejects when the signal aborts. */

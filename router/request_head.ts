@@ -14,6 +14,7 @@ import {
   VIRTUAL_SERVER_HEADER,
 } from "../shared/headers.ts";
 import { isSessionRevision } from "../shared/mcp.ts";
+import { checkOrigin, type OriginSettings } from "../shared/origin.ts";
 import type { HeaderEntry } from "./answer.ts";
 
 /** The head of a request, as Envoy shows it to its external processor. */
@@ -38,7 +39,7 @@ export interface ReadHead {
   readonly values: ReadonlyMap<string, string>;
   /** Internal headers that the client sent, all to be removed. */
   readonly internal: readonly string[];
-  /** Headers that came more than once although one value is allowed. */
+  /** Headers that came more than once. */
   readonly repeated: readonly string[];
   /** The virtual server asked for by header. */
   readonly virtualServerHeader?: string;
@@ -52,9 +53,7 @@ export function readHead(head: RequestHead): ReadHead {
   for (const [name, value] of head.headers) {
     if (isInternalHeader(name) && !internal.includes(name)) internal.push(name);
     if (!values.has(name)) values.set(name, value);
-    else if (SINGLE_VALUE_HEADERS.includes(name) && !repeated.includes(name)) {
-      repeated.push(name);
-    }
+    else if (!repeated.includes(name)) repeated.push(name);
   }
   const virtualServerHeader = values.get(VIRTUAL_SERVER_HEADER);
   return {
@@ -68,9 +67,11 @@ export function readHead(head: RequestHead): ReadHead {
   };
 }
 
+/** One slash at the end makes no other path, hence no other session. */
 function pathOf(target: string): string {
   const query = target.search(/[?#]/);
-  return query === -1 ? target : target.slice(0, query);
+  const path = query === -1 ? target : target.slice(0, query);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
 function hostOf(authority: string): string {
@@ -79,11 +80,13 @@ function hostOf(authority: string): string {
 }
 
 /** Settings that decide about heads. */
-export interface HeadSettings {
+export interface HeadSettings extends OriginSettings {
   /** Where the gateway serves MCP, e.g. `/mcp`. */
   readonly path: string;
   /** Largest accepted body, bytes. */
   readonly maxBodyBytes: number;
+  /** Header that names the caller, lower case, where one is configured. */
+  readonly identityHeader: string | undefined;
 }
 
 /** What becomes of a request after its head. */
@@ -109,6 +112,7 @@ export type HeadDecision =
  * |---|---|
  * | to a host that is a server's own | refuse: clients never name servers by host |
  * | outside the gateway's path | pass |
+ * | from a page or to a host that is not allowed | refuse |
  * | GET, DELETE | broker |
  * | POST of JSON | read body |
  * | POST of anything else, too large, ambiguous | refuse |
@@ -130,13 +134,20 @@ export function decideHead(
     ? {}
     : { virtualServer: selected };
 
-  const [repeated] = head.repeated;
+  const repeated = head.repeated.find((name) =>
+    SINGLE_VALUE_HEADERS.includes(name) || name === settings.identityHeader
+  );
   if (repeated !== undefined) {
     return refuse({
       kind: "invalid request",
       detail: `header ${repeated} stands more than once`,
     });
   }
+  const forbidden = checkOrigin(
+    { host: head.host, origin: head.values.get("origin") },
+    settings,
+  );
+  if (forbidden !== undefined) return refuse(forbidden);
   const revision = head.values.get(VERSION_HEADER);
   if (revision !== undefined && !isSessionRevision(revision)) {
     return refuse({ kind: "unsupported revision" });
@@ -169,7 +180,7 @@ function refuse(refusal: Refusal): HeadDecision {
 
 /** "" for the path itself, `a/b` for what stands below it, else undefined. */
 function pathBelow(path: string, base: string): string | undefined {
-  if (path === base || path === `${base}/`) return "";
+  if (path === base) return "";
   return path.startsWith(`${base}/`) ? path.slice(base.length + 1) : undefined;
 }
 

@@ -2,7 +2,13 @@ import { assertEquals } from "@std/assert";
 import type { HeaderEntry } from "./answer.ts";
 import { decideHead, readHead } from "./request_head.ts";
 
-const settings = { path: "/mcp", maxBodyBytes: 100 };
+const settings = {
+  path: "/mcp",
+  maxBodyBytes: 100,
+  allowedOrigins: ["https://app.example"],
+  allowedHosts: ["gateway.example"],
+  identityHeader: "x-user",
+};
 const JSON_TYPE: HeaderEntry = ["content-type", "application/json"];
 
 function decide(
@@ -97,7 +103,28 @@ const heads: readonly HeadCase[] = [
     input: ["POST", "/mcp", [JSON_TYPE], true],
     want: "parse error",
   },
-  ...["mcp-session-id", "mcp-protocol-version", "authorization", "origin"].map(
+  {
+    name: "refuses a page that is not allowed, also on a call",
+    input: ["POST", "/mcp", [JSON_TYPE, ["origin", "https://evil.example"]]],
+    want: "forbidden origin",
+  },
+  {
+    name: "lets an allowed page call",
+    input: ["POST", "/mcp", [JSON_TYPE, ["origin", "https://app.example"]]],
+    want: "read body",
+  },
+  {
+    name: "leaves the origins of other traffic alone",
+    input: ["POST", "/other", [["origin", "https://evil.example"]]],
+    want: "pass",
+  },
+  ...[
+    "mcp-session-id",
+    "mcp-protocol-version",
+    "authorization",
+    "origin",
+    "x-user",
+  ].map(
     (name): HeadCase => ({
       name: `refuses two values of ${name}`,
       input: ["GET", "/mcp", [[name, "a"], [name, "2025-11-25"]]],
@@ -155,6 +182,11 @@ const selections: readonly {
   want: string | undefined;
 }[] = [
   { name: "none", path: "/mcp", want: undefined },
+  {
+    name: "by path with a slash at its end",
+    path: "/mcp/team/travel/",
+    want: "team/travel",
+  },
   { name: "by path", path: "/mcp/team/travel?q", want: "team/travel" },
   {
     name: "by header",
@@ -196,6 +228,9 @@ Deno.test("readHead() finds every internal header, in any spelling", () => {
       ["x-mcp-caller", "a"],
       ["x-forwarded-for", "a"],
       ["x-mcpish", "a"],
+      ["mcp_session_id", "a"],
+      ["mcp-session_id", "a"],
+      ["mcp-session-id", "a"],
     ],
     endOfStream: true,
   });
@@ -206,5 +241,7 @@ Deno.test("readHead() finds every internal header, in any spelling", () => {
     "x-mcp-tool",
     "x_mcp_anything",
     "x-mcp-caller",
+    "mcp_session_id",
+    "mcp-session_id",
   ]);
 });

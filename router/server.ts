@@ -21,7 +21,7 @@ import {
 import type { Logger } from "../shared/log.ts";
 import type { Address } from "../shared/address.ts";
 import { CoalescedSocket } from "./coalesced_socket.ts";
-import { readPhase, writeAnswer } from "./envoy.ts";
+import { dropTrailers, readPhase, writeAnswer } from "./envoy.ts";
 import { Exchange, type ExchangePorts, refusal } from "./exchange.ts";
 import type { Answer } from "./answer.ts";
 
@@ -227,7 +227,7 @@ function serveStream(
     last = last.then(async () => {
       if (finished) return;
       const answered = await answerPhase(exchange, bytes, log);
-      if (answered.answer.kind === "reply") outcome = answered.answer.details;
+      if (answered.details !== undefined) outcome = answered.details;
       stream.write(answered.bytes);
     }).catch(abort);
   });
@@ -251,8 +251,11 @@ async function answerPhase(
   exchange: Exchange,
   bytes: Uint8Array,
   log: Logger,
-): Promise<{ bytes: Uint8Array; answer: Answer }> {
+): Promise<{ bytes: Uint8Array; details?: string }> {
   const phase = readPhase(bytes);
+  if (phase.kind === "request trailers") {
+    return { bytes: dropTrailers(phase.names) };
+  }
   if (phase.kind === "unexpected") {
     throw new Error(
       `Cannot process ${phase.name}: set its processing mode in Envoy's ` +
@@ -278,5 +281,8 @@ async function answerPhase(
     log.error("exchange failed", { phase: phase.kind, error });
     answer = refusal({ kind: "internal error" }, null);
   }
-  return { bytes: writeAnswer(phase.kind, answer), answer };
+  return {
+    bytes: writeAnswer(phase.kind, answer),
+    ...(answer.kind === "reply" ? { details: answer.details } : {}),
+  };
 }

@@ -10,21 +10,24 @@ import type { ServerConfig } from "../shared/config/model.ts";
 import { type SecretIo, serverHeaders } from "../shared/config/secrets.ts";
 import { GatewayError } from "../shared/errors.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "../shared/headers.ts";
-import { LIMITS } from "../shared/limits.ts";
 import type { SessionRevision } from "../shared/mcp.ts";
 import type {
   BackendSession,
   SessionDetails,
 } from "../shared/sessions/sessions.ts";
 import { readBody } from "../shared/body.ts";
+import { joinBytes } from "../shared/bytes.ts";
+import { readEvents } from "../shared/sse/read_events.ts";
+import { writeEvent } from "../shared/sse/write_event.ts";
 import { ServerExchange } from "../shared/upstream/server_exchange.ts";
 import { handshake } from "../shared/upstream/handshake.ts";
 import type { HttpPool } from "../shared/upstream/http_pool.ts";
+import { readServerMessage } from "../shared/upstream/server_message.ts";
 import { UpstreamError } from "../shared/upstream/upstream_error.ts";
 import { VERSION } from "../shared/version.ts";
 import type { HeaderEntry } from "./answer.ts";
 import type { ServerCall } from "./decide_message.ts";
-import type { FetchedAnswer } from "./exchange.ts";
+import type { Deadline, FetchedAnswer } from "./exchange.ts";
 
 /** What opening a session takes. */
 export interface OpenRequest {
@@ -46,8 +49,6 @@ const RUN_BYTES = 1024 * 1024;
 const ACCEPT = "application/json, text/event-stream";
 /** Milliseconds to find out whether a server knows a session. */
 const PING_MS = 2_000;
-/** Milliseconds for the whole answer of a call run again. */
-const RUN_MS = LIMITS.initializeMs;
 
 /**
  * A handshake that takes longer goes on in the background for a while: the
@@ -91,7 +92,9 @@ export class ServerClient {
     try {
       const { revision: agreed } = await handshake(exchange, {
         revision,
-        capabilities: details.capabilities,
+        // What a server may ask of a client does not find its way back yet:
+        // a server that knows does not ask and wait for ever.
+        capabilities: {},
         clientInfo: details.clientInfo ??
           { name: "mcp-gateway", version: VERSION },
         timeoutMs: HANDSHAKE_MS,
@@ -100,7 +103,24 @@ export class ServerClient {
       const id = exchange.sessionId;
       return { revision: agreed, ...(id === undefined ? {} : { id }) };
     } catch (error) {
+      // A server may have opened a session that we have no use for.
+      await exchange.delete({ signal: NEVER, timeoutMs: PING_MS })
+        .catch(() => {});
       throw asGatewayError(error, server.name, "server unreachable");
+    }
+  }
+
+  /** Ends a session that nobody keeps; a server may refuse. Never rejects. */
+  async end(server: ServerConfig, backend: BackendSession): Promise<void> {
+    try {
+      const response = await this.#http.fetch(server, {
+        method: "DELETE",
+        headers: inSession(await this.callHeaders(server), backend),
+        signal: AbortSignal.timeout(PING_MS),
+      });
+      await response.body?.cancel();
+    } catch {
+      // A courtesy: the server forgets it by itself.
     }
   }
 
@@ -110,8 +130,8 @@ export class ServerClient {
       return await serverHeaders(server, "calls", this.#secrets);
     } catch (cause) {
       throw new GatewayError({
-        kind: "server refused",
-        detail: `credential of ${server.name} cannot be read`,
+        kind: "credential missing",
+        detail: server.name,
       }, { cause });
     }
   }
@@ -140,7 +160,8 @@ export class ServerClient {
   }
 
   /**
-   * Runs a call and reads the whole answer, JSON or event stream.
+   * Runs a call and reads its answer, JSON or event stream: that to its end or
+   * to the response, whichever comes first.
    *
    * @throws {GatewayError} If the answer is not there in time, or too large
    * for the complete reply it has to become.
@@ -149,35 +170,63 @@ export class ServerClient {
     call: ServerCall,
     backend: BackendSession,
     headers: readonly HeaderEntry[],
+    deadline: Deadline,
   ): Promise<FetchedAnswer> {
     try {
       const response = await this.#http.fetch(call.server, {
         method: "POST",
         headers: inSession(headers, backend),
         body: Uint8Array.from(call.body),
-        signal: AbortSignal.timeout(RUN_MS),
+        signal: AbortSignal.timeout(deadline.left()),
       });
-      const type = response.headers.get("content-type");
-      const body = await readBody(
-        response.body,
-        response.headers.get("content-length"),
-        RUN_BYTES,
-      );
-      if (body === undefined) {
-        throw new UpstreamError("too large", {
-          message: `the answer is larger than ${RUN_BYTES} bytes`,
-        });
-      }
       return {
         status: response.status,
-        headers: type === null ? [] : [["content-type", type]],
-        body,
+        headers: [...response.headers],
+        body: await readAnswer(response, call.id),
       };
     } catch (error) {
       throw asGatewayError(error, call.server.name, "connection lost");
     }
   }
 }
+
+async function readAnswer(
+  response: Response,
+  id: string,
+): Promise<Uint8Array> {
+  const type = response.headers.get("content-type") ?? "";
+  if (/^text\/event-stream\b/i.test(type) && response.body !== null) {
+    return await readUntilResponse(response.body, id);
+  }
+  const body = await readBody(
+    response.body,
+    response.headers.get("content-length"),
+    RUN_BYTES,
+  );
+  if (body !== undefined) return body;
+  throw new UpstreamError("too large", {
+    message: `the answer is larger than ${RUN_BYTES} bytes`,
+  });
+}
+
+/** Many servers leave a stream open for a while after the response. */
+async function readUntilResponse(
+  stream: ReadableStream<Uint8Array>,
+  id: string,
+): Promise<Uint8Array> {
+  const limits = { eventBytes: RUN_BYTES, totalBytes: RUN_BYTES };
+  const events: Uint8Array[] = [];
+  for await (const event of readEvents(stream, limits)) {
+    events.push(writeEvent(event));
+    const message = readServerMessage(ENCODER.encode(event.data));
+    const isResponse = message?.kind === "result" || message?.kind === "error";
+    if (isResponse && message.id === id) break;
+  }
+  return joinBytes(events);
+}
+
+const ENCODER = new TextEncoder();
+const NEVER = new AbortController().signal;
 
 /** Headers of a message in a backend session. */
 function inSession(
@@ -215,7 +264,7 @@ function asGatewayError(
     });
   }
   const refused = error instanceof UpstreamError &&
-    error.kind !== "unreachable";
+    error.kind !== "unreachable" && error.kind !== "too large";
   return new GatewayError({
     kind: refused ? "server refused" : broken,
     detail: server,

@@ -26,10 +26,18 @@ function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
   const never = () => Promise.reject(new Error("not part of this test"));
   return {
     table: () => table,
-    settings: { path: "/mcp", maxBodyBytes: 1000, steering: "hostname" },
+    settings: {
+      path: "/mcp",
+      maxBodyBytes: 1000,
+      steering: "hostname",
+      allowedOrigins: [],
+      allowedHosts: [],
+      identityHeader: undefined,
+    },
     identify: () => "",
     signCaller: () => "signed",
     verify: never,
+    deadline: () => ({ left: () => 1000 }),
     open: never,
     forget: never,
     knows: never,
@@ -160,7 +168,7 @@ for (
     {
       name: "a phase it does not process",
       send: (envoy: ReturnType<typeof connect>) =>
-        envoy.ask({ request: { case: "requestTrailers", value: {} } }),
+        envoy.ask({ request: { case: "responseTrailers", value: {} } }),
     },
   ]
 ) {
@@ -174,6 +182,22 @@ for (
     assertEquals(outcomes.map((o) => o.outcome), ["aborted"]);
   });
 }
+
+Deno.test("serveProcessor() lets no trailer of a request go on", async () => {
+  const { processor, bound } = await start();
+  const envoy = connect(bound);
+  const names = ["x-mcp-tool", "authorization"];
+  const { response } = await envoy.ask({
+    request: {
+      case: "requestTrailers",
+      value: { trailers: { headers: names.map((key) => ({ key })) } },
+    },
+  });
+  assert(response.case === "requestTrailers");
+  assertEquals(response.value.headerMutation?.removeHeaders, names);
+  await envoy.end();
+  await processor.close();
+});
 
 Deno.test("serveProcessor() answers 500 where an exchange throws", async () => {
   const { processor, bound } = await start(tcp, {

@@ -8,6 +8,7 @@
 import { isInternalHeader } from "./headers.ts";
 import { LIMITS } from "./limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+import { checkStoreUrl } from "./sessions/store_url.ts";
 
 /** Rows of a table for `parseOptions`. */
 export const COMMON_OPTIONS = {
@@ -32,9 +33,31 @@ export const COMMON_OPTIONS = {
   },
   store: {
     kind: "enum",
-    values: ["sqlite", "memory"],
+    values: ["sqlite", "redis", "memory"],
     default: "sqlite",
-    help: "Where sessions are kept",
+    help: "Where sessions are kept: shared on one machine, on many, or not",
+  },
+  storeUrl: {
+    kind: "string",
+    secret: true,
+    placeholder: "URL",
+    excludes: "storeUrlFile",
+    check: checkStoreUrl,
+    help: "Redis server, redis://… or rediss://…; with a password, rather " +
+      "in a file or in the environment, since everybody sees flags",
+  },
+  storeUrlFile: {
+    kind: "path",
+    placeholder: "FILE",
+    help: "File that holds the URL of the Redis server",
+  },
+  storeTimeoutMs: {
+    kind: "integer",
+    min: 5,
+    max: 5000,
+    default: LIMITS.storeMs,
+    placeholder: "MS",
+    help: "How long an answer of the Redis server may take",
   },
   identityHeader: {
     kind: "header",
@@ -72,6 +95,20 @@ export const COMMON_OPTIONS = {
     placeholder: "PATH",
     check: checkPath,
     help: "Path of the MCP endpoint",
+  },
+  allowedOrigins: {
+    kind: "list",
+    of: "string",
+    placeholder: "ORIGINS",
+    help: "Origins of web pages that may use the gateway, besides those of " +
+      "this machine; * for all",
+  },
+  allowedHosts: {
+    kind: "list",
+    of: "string",
+    placeholder: "HOSTS",
+    help:
+      "Values of the Host header that are accepted; all where none is given",
   },
   maxBodyBytes: {
     kind: "integer",

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { COMMON_OPTIONS } from "./common_options.ts";
 import { describeOptions, parseOptions } from "./options.ts";
 
@@ -11,12 +11,17 @@ Deno.test("COMMON_OPTIONS have usable defaults", () => {
       secretsDir: "/run/secrets/mcp-gateway",
       stateDir: "/var/lib/mcp-gateway",
       store: "sqlite",
+      storeUrl: undefined,
+      storeUrlFile: undefined,
+      storeTimeoutMs: 50,
       identityHeader: undefined,
       signingKeyFile: undefined,
       signingKey: undefined,
       previousSigningKeyFile: undefined,
       previousSigningKey: undefined,
       path: "/mcp",
+      allowedOrigins: [],
+      allowedHosts: [],
       maxBodyBytes: 4_194_304,
       logLevel: "info",
       logFormat: "json",
@@ -57,3 +62,21 @@ for (
     assertEquals(outcome.kind, ok ? "options" : "invalid");
   });
 }
+
+Deno.test("COMMON_OPTIONS show nothing of a store URL that they refuse", () => {
+  const args = ["--store", "redis", "--store-url", "redis://:hunter2@host/x"];
+  const outcome = parseOptions(COMMON_OPTIONS, args, new Map());
+  assert(outcome.kind === "invalid");
+  const problems = outcome.problems.join("\n");
+  assertStringIncludes(problems, "--store-url: want redis://");
+  assert(!problems.includes("hunter2"));
+});
+
+Deno.test("COMMON_OPTIONS take a store URL or a file of it, not both", () => {
+  const env = new Map([["GATEWAY_STORE_URL", "redis://:secret@host"]]);
+  const outcome = parseOptions(COMMON_OPTIONS, [], env);
+  assert(outcome.kind === "options");
+  assertEquals(outcome.values.storeUrl, "redis://:secret@host");
+  const both = parseOptions(COMMON_OPTIONS, ["--store-url-file", "f"], env);
+  assertEquals(both.kind, "invalid");
+});

@@ -41,6 +41,7 @@ export type RefusalKind =
   | "server unreachable"
   | "connection lost"
   | "server refused"
+  | "credential missing"
   | "server timed out"
   | "session lost"
   | "session opening"
@@ -152,6 +153,11 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     code: -32603,
     message: "MCP server refused the request",
   },
+  "credential missing": {
+    status: 502,
+    code: -32603,
+    message: "Gateway cannot read its credential for the MCP server",
+  },
   "server timed out": {
     status: 504,
     code: -32603,
@@ -210,6 +216,9 @@ export interface RefusalReply {
   readonly body: string;
 }
 
+/** Characters of a detail that are shown: names come from clients. */
+const MAX_DETAIL = 300;
+
 /** Seconds after which a client may try a retryable refusal again. */
 const RETRY_AFTER_S = 1;
 
@@ -241,7 +250,7 @@ export function replyToRefusal(
   const row = TABLE[refusal.kind];
   const message = refusal.detail === undefined
     ? row.message
-    : `${row.message}: ${refusal.detail}`;
+    : `${row.message}: ${refusal.detail.slice(0, MAX_DETAIL)}`;
   const data = row.retryable
     ? { ...refusal.data, retryable: true }
     : refusal.data;

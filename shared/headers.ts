@@ -25,6 +25,19 @@ export const VIRTUAL_SERVER_HEADER = "x-mcp-virtualserver";
 /** Signed statement of the router to the broker: who calls, on which route. */
 export const CALLER_HEADER = "x-mcp-caller";
 
+/**
+ * Which state of a server's configuration a call was routed by: where a
+ * server's address changes, a route of the old address never gets a call, and
+ * with it a credential, that is meant for the new one. Ends at Envoy.
+ */
+export const UPSTREAM_HEADER = "x-mcp-upstream";
+
+/**
+ * Response header of everything the broker answers: how the router notices
+ * that Envoy sent a call there instead of to its server.
+ */
+export const ANSWERED_BY_HEADER = "x-mcp-answered-by";
+
 /** Destination value of requests that the broker answers. */
 export const BROKER_DESTINATION = "broker";
 
@@ -45,7 +58,8 @@ export const SINGLE_VALUE_HEADERS: readonly string[] = [
 
 /**
  * Tells whether a header is the gateway's own, in any spelling that a server
- * behind us might fold into one (`x_mcp_tool`, `X-Destination_MCP`).
+ * behind us might fold into one (`x_mcp_tool`, `X-Destination_MCP`), or one of
+ * MCP's in such a spelling (`mcp_session_id`).
  *
  * @example
  * ```ts
@@ -56,10 +70,13 @@ export const SINGLE_VALUE_HEADERS: readonly string[] = [
  * ```
  */
 export function isInternalHeader(name: string): boolean {
-  const first = name.charCodeAt(0);
-  if (first !== 0x78 && first !== 0x58) return false; // x, X: the common case leaves here
-  const folded = name.toLowerCase().replaceAll("_", "-");
-  return folded === DESTINATION_HEADER || folded.startsWith("x-mcp-");
+  const first = name.charCodeAt(0) | 0x20;
+  if (first !== 0x78 && first !== 0x6d) return false; // x, m: the common case leaves here
+  const lower = name.toLowerCase();
+  const folded = lower.replaceAll("_", "-");
+  return folded === DESTINATION_HEADER || folded.startsWith("x-mcp-") ||
+    // MCP's own headers, in a spelling that only servers would understand.
+    (folded !== lower && folded.startsWith("mcp-"));
 }
 
 /**

@@ -44,6 +44,8 @@ export interface InternalServerOptions {
   readonly metrics: Metrics;
   /** Further paths, exact. */
   readonly routes?: Readonly<Record<string, RouteHandler>>;
+  /** Told where the listener ends by itself: out of descriptors, once. */
+  readonly onFailed?: (error: unknown) => void;
   /** Log of the program. */
   readonly log: Logger;
   /**
@@ -98,6 +100,7 @@ export function serveInternal(options: InternalServerOptions): InternalServer {
     }
   });
 
+  server.finished.catch((error: unknown) => options.onFailed?.(error));
   const address = boundAddress(server.addr);
   options.log.info("listening", {
     listener: "internal",

@@ -43,6 +43,8 @@ export interface Limits {
   readonly toolsPerServer: number;
   /** Pages of a list read from one server. */
   readonly pagesPerServer: number;
+  /** Milliseconds that an answer of a remote session store may take. */
+  readonly storeMs: number;
   /** Milliseconds to connect to a server. */
   readonly connectMs: number;
   /**
@@ -75,6 +77,7 @@ export const LIMITS: Limits = {
   listBytes: 10 * MIB,
   toolsPerServer: 1_000,
   pagesPerServer: 50,
+  storeMs: 50,
   connectMs: 2 * SECOND,
   initializeMs: 8 * SECOND,
   listMs: 30 * SECOND,

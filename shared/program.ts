@@ -18,6 +18,7 @@ import {
 import { type KeyRing, loadKeyRing } from "./sessions/keys.ts";
 import { openStore } from "./sessions/open_store.ts";
 import type { SessionStore } from "./sessions/store.ts";
+import { watchedStore } from "./sessions/watched_store.ts";
 import { addProcessMetrics, Metrics } from "./telemetry.ts";
 import { describeVersion } from "./version.ts";
 
@@ -111,10 +112,18 @@ async function run<T extends OptionTable & typeof COMMON_OPTIONS>(
         previousFile: common.previousSigningKeyFile,
         stateDir: common.stateDir,
       });
-      const store = await openStore({
+      const opened = await openStore({
         kind: common.store,
         stateDir: common.stateDir,
+        url: common.storeUrl,
+        urlFile: common.storeUrlFile,
+        timeoutMs: common.storeTimeoutMs,
+        log,
       });
+      // The Redis store watches its connection itself.
+      const store = common.store === "redis"
+        ? opened
+        : watchedStore(opened, log);
       const secrets: SecretIo = {
         secretsDir: common.secretsDir,
         readTextFile: (path) => Deno.readTextFile(path),

@@ -51,7 +51,8 @@ function extProcFilter(): JsonObject {
           response_header_mode: "SKIP",
           request_body_mode: "NONE",
           response_body_mode: "NONE",
-          request_trailer_mode: "SKIP",
+          // A trailer would pass everything that is removed from the headers.
+          request_trailer_mode: "SEND",
           response_trailer_mode: "SKIP",
         },
         allow_mode_override: true,

@@ -26,6 +26,14 @@ interface Wording {
 const RETRYABLE = { retryable: true };
 const FROM_ROUTER = `response.code_details == "" ||
   response.code_details.startsWith("${ROUTER_DETAILS_PREFIX}")`;
+const FOR_SERVER = `"${DESTINATION_HEADER}" in request.headers &&
+  request.headers["${DESTINATION_HEADER}"] != "${BROKER_DESTINATION}"`;
+/** Envoy gave up before the request left it: nothing was run. */
+const NEVER_SENT = `(response.code_details == "no_healthy_upstream" ||
+  response.code_details == "cluster_not_found" ||
+  response.code_details.contains("connection_failure") ||
+  response.code_details.contains("connection_timeout") ||
+  response.code_details.contains("overflow"))`;
 const FOR_BROKER =
   `request.headers["${DESTINATION_HEADER}"] == "${BROKER_DESTINATION}"`;
 
@@ -46,6 +54,11 @@ const WORDINGS: readonly Wording[] = [
   {
     when: `response.code >= 400 && response.code < 500`,
     refusal: { kind: "invalid request", detail: "malformed HTTP" },
+  },
+  {
+    // The router had sent it on: the server may have run it.
+    when: `response.code_details.startsWith("ext_proc") && ${FOR_SERVER}`,
+    refusal: { kind: "connection lost" },
   },
   {
     when: `response.code_details.startsWith("ext_proc")`,
@@ -69,8 +82,12 @@ const WORDINGS: readonly Wording[] = [
   },
   { when: `response.code == 504`, refusal: { kind: "server timed out" } },
   {
-    when: `response.code == 502 || response.code == 503`,
+    when: `(response.code == 502 || response.code == 503) && ${NEVER_SENT}`,
     refusal: { kind: "server unreachable" },
+  },
+  {
+    when: `response.code == 502 || response.code == 503`,
+    refusal: { kind: "connection lost" },
   },
   { refusal: { kind: "internal error" } },
 ];

@@ -6,7 +6,11 @@
  */
 
 import type { GatewayConfig, ServerConfig } from "../config/model.ts";
-import { CALLER_HEADER, DESTINATION_HEADER } from "../headers.ts";
+import {
+  CALLER_HEADER,
+  DESTINATION_HEADER,
+  UPSTREAM_HEADER,
+} from "../headers.ts";
 import { BROKER_CLUSTER, serverClusterName } from "./cluster.ts";
 import type { JsonObject } from "./json.ts";
 import { seconds } from "./json.ts";
@@ -25,6 +29,7 @@ const NEVER_FORWARDED: readonly string[] = [
   "origin",
   "proxy-authorization",
   CALLER_HEADER,
+  UPSTREAM_HEADER,
 ];
 
 /** Tells whether the router sets `authorization` on calls to a server. */
@@ -83,7 +88,8 @@ export function joinRouted(
   before: readonly RoutedServer[],
   now: readonly RoutedServer[],
 ): readonly RoutedServer[] {
-  const key = ({ server }: RoutedServer) => `${server.hostname} ${server.name}`;
+  const key = ({ server }: RoutedServer) =>
+    `${server.hostname} ${server.name} ${server.fingerprint}`;
   const taken = new Set(now.map(key));
   return [...now, ...before.filter((routed) => !taken.has(key(routed)))];
 }
@@ -96,10 +102,12 @@ function serverRoute(
     name: `server ${server.name}`,
     match: {
       prefix: "/",
-      headers: [{
-        name: DESTINATION_HEADER,
-        string_match: { exact: server.name },
-      }],
+      headers: [
+        exactly(DESTINATION_HEADER, server.name),
+        // A server that has moved has two routes for a moment: each call goes
+        // to the address that its session and its credential are for.
+        exactly(UPSTREAM_HEADER, server.fingerprint),
+      ],
     },
     route: {
       cluster,
@@ -109,6 +117,10 @@ function serverRoute(
     },
     request_headers_to_remove: removedHeaders(server),
   };
+}
+
+function exactly(name: string, value: string): JsonObject {
+  return { name, string_match: { exact: value } };
 }
 
 function brokerRoute(options: EnvoyOptions): JsonObject {
@@ -124,8 +136,8 @@ function brokerRoute(options: EnvoyOptions): JsonObject {
  *
  * | virtual host | route | to |
  * |---|---|---|
- * | a server's hostname | `x-destination-mcp` is its name | the server |
- * | `*`, steering by header only | `x-destination-mcp` is its name | the server |
+ * | a server's hostname | `x-destination-mcp` is its name, `x-mcp-upstream` its state | the server |
+ * | `*`, steering by header only | `x-destination-mcp` is its name, `x-mcp-upstream` its state | the server |
  * | `*` | path is `/mcp` or below | the broker |
  * | any | else | 404, as JSON by the listener's local replies |
  *

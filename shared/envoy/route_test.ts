@@ -46,10 +46,10 @@ Deno.test("routeConfiguration() reaches a server by its hostname and the router'
   assertEquals(host?.routes.length, 1);
   assertEquals(at(host, "routes.0.match"), {
     prefix: "/",
-    headers: [{
-      name: "x-destination-mcp",
-      string_match: { exact: "weather" },
-    }],
+    headers: [
+      { name: "x-destination-mcp", string_match: { exact: "weather" } },
+      { name: "x-mcp-upstream", string_match: { exact: "weather-1" } },
+    ],
   });
 });
 
@@ -148,7 +148,7 @@ Deno.test("routedServers() leaves disabled servers out", () => {
 Deno.test("joinRouted() keeps what is gone and takes what is new where both have a name", () => {
   const before = [server("a"), server("b"), server("c", { hostname: "old" })];
   const now = [
-    server("b", { url: "http://127.0.0.1:9002/mcp" }),
+    server("b", { caCert: { kind: "file", name: "ca.pem" } }),
     server("c", { hostname: "new" }),
   ];
   const joined = joinRouted(
@@ -156,12 +156,25 @@ Deno.test("joinRouted() keeps what is gone and takes what is new where both have
     routedServers(config(...now), options()),
   );
   assertEquals(
-    joined.map(({ server }) => [server.name, server.hostname, server.url]),
+    joined.map(({ server }) => [
+      server.name,
+      server.hostname,
+      server.caCert !== undefined,
+    ]),
     [
-      ["b", "b.mcp.local", "http://127.0.0.1:9002/mcp"],
-      ["c", "new", "http://127.0.0.1:9001/mcp"],
-      ["a", "a.mcp.local", "http://127.0.0.1:9001/mcp"],
-      ["c", "old", "http://127.0.0.1:9001/mcp"],
+      ["b", "b.mcp.local", true],
+      ["c", "new", false],
+      ["a", "a.mcp.local", false],
+      ["c", "old", false],
     ],
   );
+});
+
+Deno.test("joinRouted() keeps both routes of a server that moves", () => {
+  const moved = { url: "http://127.0.0.1:9002/mcp", fingerprint: "new" };
+  const joined = joinRouted(
+    routedServers(config(server("a", { fingerprint: "old" })), options()),
+    routedServers(config(server("a", moved)), options()),
+  );
+  assertEquals(joined.map(({ server }) => server.fingerprint), ["new", "old"]);
 });

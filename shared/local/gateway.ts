@@ -432,6 +432,15 @@ function takePort(owned: AsyncDisposableStack): number {
   return port;
 }
 
+/** Whatever proxy the user has: it does not see this machine's loopback. */
+const NO_PROXY: Readonly<Record<string, string>> = Object.fromEntries(
+  ["NO_PROXY", "no_proxy"].map((name) => {
+    const given = Deno.env.get(name);
+    const own = "127.0.0.1,localhost,::1";
+    return [name, given ? `${given},${own}` : own];
+  }),
+);
+
 type ChildMaker = (
   name: string,
   command: string,
@@ -467,7 +476,7 @@ function childMaker(
       command,
       args,
       ready,
-      ...(options.env === undefined ? {} : { env: options.env }),
+      env: { ...NO_PROXY, ...options.env },
       onLine: (line) => options.onLine?.(name, line),
       ...(options.restartCrashed ? { restart } : {}),
     });

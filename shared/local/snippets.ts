@@ -8,7 +8,9 @@ import { LATEST_SESSION_REVISION } from "../mcp.ts";
 
 /** An entry for the `mcp.json` of a client. */
 export function clientEntry(url: string): string {
-  return JSON.stringify({ mcpServers: { gateway: { url } } }, null, 2);
+  // Without a type some clients take the entry for a command.
+  const gateway = { type: "http", url };
+  return JSON.stringify({ mcpServers: { gateway } }, null, 2);
 }
 
 /** A command that says hello to the gateway, in one line. */

@@ -5,7 +5,7 @@ const URL = "http://127.0.0.1:8888/mcp";
 
 Deno.test("clientEntry() is JSON in the form that clients share", () => {
   assertEquals(JSON.parse(clientEntry(URL)), {
-    mcpServers: { gateway: { url: URL } },
+    mcpServers: { gateway: { type: "http", url: URL } },
   });
 });
 

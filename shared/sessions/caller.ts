@@ -10,8 +10,11 @@
 import type { KeyRing } from "./keys.ts";
 import { readStatement, signStatement } from "./token.ts";
 
-/** How long a statement is good for, in milliseconds: one request's way. */
-export const CALLER_VALID_MS = 60_000;
+/**
+ * How long a statement is good for, in milliseconds: one request's way, and
+ * five minutes that the broker's clock may be ahead of the router's.
+ */
+export const CALLER_VALID_MS = 360_000;
 
 /** Who calls, as the router found out. */
 export interface Caller {

@@ -1,20 +1,48 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createLogger } from "../log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { openStore } from "./open_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
+
+const log = createLogger({
+  program: "test",
+  level: "info",
+  format: "json",
+  write: () => {},
+});
 
 Deno.test("openStore() opens the store that is named, and only sqlite writes", async () => {
   const stateDir = await Deno.makeTempDir();
   const files = () => [...Deno.readDirSync(stateDir)].length;
   try {
-    const memory = await openStore({ kind: "memory", stateDir });
+    const memory = await openStore({ kind: "memory", stateDir, log });
     assert(memory instanceof MemoryStore);
     assertEquals(files(), 0);
-    const sqlite = await openStore({ kind: "sqlite", stateDir });
+    const sqlite = await openStore({ kind: "sqlite", stateDir, log });
     assert(sqlite instanceof SqliteStore);
     await sqlite.close();
     assertEquals(files(), 1);
   } finally {
     await Deno.remove(stateDir, { recursive: true });
+  }
+});
+
+Deno.test("openStore() says what a Redis store needs, and no password", async () => {
+  const urlFile = await Deno.makeTempFile();
+  const open = (options: { readonly urlFile?: string }) =>
+    openStore({ kind: "redis", stateDir: ".", log, ...options });
+  try {
+    await assertRejects(() => open({}), Error, "GATEWAY_STORE_URL");
+    const missing = `${urlFile}.not`;
+    await assertRejects(() => open({ urlFile: missing }), Error, missing);
+    await Deno.writeTextFile(urlFile, "redis://:hunter2@host/x");
+    const { message } = await assertRejects(
+      () => open({ urlFile }),
+      Error,
+      "want redis://",
+    );
+    assert(!message.includes("hunter2"));
+  } finally {
+    await Deno.remove(urlFile);
   }
 });

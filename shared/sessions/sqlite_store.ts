@@ -25,7 +25,7 @@ const SCHEMA = 1;
  * How long a statement waits for another process's write, which takes
  * microseconds: longer means that the process hangs, and we must not.
  */
-const BUSY_TIMEOUT_MS = 2000;
+const BUSY_TIMEOUT_MS = 250;
 
 const TABLES = `
 CREATE TABLE sessions (

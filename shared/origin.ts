@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Refusal } from "../shared/errors.ts";
+import type { Refusal } from "./errors.ts";
 
 /** What is allowed. `*` in a list allows everything. */
 export interface OriginSettings {
@@ -15,6 +15,14 @@ export interface OriginSettings {
   readonly allowedHosts: readonly string[];
 }
 
+/** What a request says of where it comes from and goes to. */
+export interface RequestOrigin {
+  /** Value of `host` or `:authority`, where there is one. */
+  readonly host: string | null | undefined;
+  /** Value of `origin`, where there is one. */
+  readonly origin: string | null | undefined;
+}
+
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|[^.]+\.localhost)$/;
 
 /**
@@ -22,15 +30,19 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|[^.]+\.localhost)$/;
  * may go on. A request without an origin is not from a page.
  */
 export function checkOrigin(
-  headers: Headers,
+  { host, origin }: RequestOrigin,
   settings: OriginSettings,
 ): Refusal | undefined {
-  const host = headers.get("host");
-  if (host !== null && !isAllowedHost(host, settings.allowedHosts)) {
+  if (
+    host !== null && host !== undefined &&
+    !isAllowedHost(host, settings.allowedHosts)
+  ) {
     return { kind: "forbidden origin", detail: "the Host is not allowed" };
   }
-  const origin = headers.get("origin");
-  if (origin === null || isAllowedOrigin(origin, settings.allowedOrigins)) {
+  if (
+    origin === null || origin === undefined ||
+    isAllowedOrigin(origin, settings.allowedOrigins)
+  ) {
     return undefined;
   }
   return { kind: "forbidden origin" };
