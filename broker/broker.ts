@@ -10,7 +10,19 @@ import type { GatewayConfig } from "../shared/config/model.ts";
 import type { Logger } from "../shared/log.ts";
 import type { ServerStatus, Status } from "../shared/status.ts";
 import { CurrentCatalog } from "./catalog/current_catalog.ts";
-import { mergeCatalog, type ServerList } from "./catalog/merge.ts";
+import {
+  type ByKind,
+  changeNotification,
+  LIST_CAPABILITIES,
+  type ListKind,
+  NO_ITEMS,
+} from "./catalog/kinds.ts";
+import {
+  mergeCatalog,
+  type MergedItem,
+  type ServerList,
+} from "./catalog/merge.ts";
+import { isUnchanged, type ViewChanges } from "./catalog/views.ts";
 import { Hub, type HubLimits } from "./notifications/hub.ts";
 import { Fleet } from "./upstream/fleet.ts";
 import {
@@ -28,12 +40,6 @@ export interface BrokerOptions extends Omit<SupervisorOptions, "onChange"> {
   /** Milliseconds after which a server that hangs keeps nobody waiting. */
   readonly settleMs: number;
 }
-
-/** The JSON text of the notification that a list of tools has changed. */
-const TOOLS_CHANGED = JSON.stringify({
-  jsonrpc: "2.0",
-  method: "notifications/tools/list_changed",
-});
 
 /** One broker. */
 export class Broker {
@@ -78,10 +84,7 @@ export class Broker {
   /** The status document. */
   status(configProblems: readonly string[], ready: boolean): Status {
     const { state } = this.catalog;
-    const counts = new Map<string, number>();
-    for (const { server } of state?.merged.tools ?? []) {
-      counts.set(server, (counts.get(server) ?? 0) + 1);
-    }
+    const items = state?.merged.items ?? NO_ITEMS;
     return {
       version: this.#options.version,
       ...(this.#config === undefined ? {} : { config: this.#config.version }),
@@ -90,7 +93,7 @@ export class Broker {
       servers: this.#fleet.snapshots.map((snapshot) =>
         describeServer(
           snapshot,
-          counts.get(snapshot.server.name) ?? 0,
+          items,
           state?.merged.problems.get(snapshot.server.name) ?? [],
         )
       ),
@@ -147,16 +150,29 @@ export class Broker {
     const merged = mergeCatalog(config, this.#fleet.snapshots.map(listOf));
     // Servers that changed meanwhile are in the next one.
     if (this.#stale) return;
-    const changed = this.catalog.replace(config, merged);
+    const changes = this.catalog.replace(config, merged);
     this.#logProblems(before?.problems, merged.problems);
-    if (changed.length === 0) return;
-    const told = this.hub.announce(changed, TOOLS_CHANGED);
+    if (isUnchanged(changes)) return;
     this.#log.info("catalog changed", {
       catalog: merged.catalog.version,
-      tools: merged.tools.length,
+      tools: merged.items.tools.length,
+      prompts: merged.items.prompts.length,
+      resources: merged.items.resources.length,
+      templates: merged.items.templates.length,
       conflicts: merged.conflicts.length,
-      told,
+      told: this.#announce(changes),
     });
+  }
+
+  /** Tells clients what changed for them; returns how many were told what. */
+  #announce(changes: ViewChanges): Readonly<Record<string, number>> {
+    const told = LIST_CAPABILITIES.map((capability) => {
+      const method = changeNotification(capability);
+      const message = JSON.stringify({ jsonrpc: "2.0", method });
+      const views = changes[capability];
+      return [capability, this.hub.announce(views, message)] as const;
+    });
+    return Object.fromEntries(told);
   }
 
   #logProblems(
@@ -165,29 +181,31 @@ export class Broker {
   ): void {
     for (const [server, problems] of after) {
       if (before?.get(server)?.join() === problems.join()) continue;
-      this.#log.warn("tools left out", { server, problems });
+      this.#log.warn("listed items left out", { server, problems });
     }
   }
 }
 
 /** A server's snapshot as the merge wants it. */
 function listOf(snapshot: ServerSnapshot): ServerList {
-  const { server, state, known, tools, introduction } = snapshot;
+  const { server, state, known, items, introduction } = snapshot;
   return {
     server: server.name,
     listed: isListed(state),
     pending: !known && state !== "refused" && state !== "disabled",
     ...(introduction === undefined ? {} : { revision: introduction.revision }),
-    tools,
+    items,
   };
 }
 
 function describeServer(
   snapshot: ServerSnapshot,
-  tools: number,
+  items: ByKind<readonly MergedItem[]>,
   leftOut: readonly string[],
 ): ServerStatus {
   const { server, introduction, latencyMs, lastError } = snapshot;
+  const count = (kind: ListKind) =>
+    items[kind].filter((item) => item.server === server.name).length;
   return {
     name: server.name,
     url: server.url,
@@ -200,7 +218,9 @@ function describeServer(
       revision: introduction.revision,
       serverInfo: introduction.serverInfo,
     }),
-    tools,
+    tools: count("tools"),
+    prompts: count("prompts"),
+    resources: count("resources"),
     ...(latencyMs === undefined ? {} : { latencyMs }),
     ...(lastError === undefined ? {} : { lastError }),
     problems: [

@@ -35,7 +35,7 @@ class World implements AsyncDisposable {
             listMs: 60_000,
             pingMs: 1_000,
             listBytes: 100_000,
-            tools: 100,
+            items: 100,
             pages: 10,
           },
           onNotification,
@@ -65,7 +65,7 @@ class World implements AsyncDisposable {
   }
 
   get listed(): string {
-    return this.broker.catalog.state?.merged.tools
+    return this.broker.catalog.state?.merged.items.tools
       .map(({ exposed }) => exposed).join() ?? "nothing";
   }
 
@@ -76,7 +76,7 @@ class World implements AsyncDisposable {
     );
   }
 
-  listen(id: string, view = ""): { told: () => number } {
+  listen(id: string, view = ""): { told: (of?: string) => number } {
     const stream = this.broker.hub.open({
       id,
       view,
@@ -88,7 +88,9 @@ class World implements AsyncDisposable {
     });
     stream.body.pipeThrough(new TextDecoderStream()).pipeTo(sink)
       .catch(() => {});
-    return { told: () => text.split("list_changed").length - 1 };
+    return {
+      told: (of = "") => text.split(`${of}/list_changed`).length - 1,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -195,6 +197,60 @@ Deno.test("the status document says what each server is like", async () => {
   assertEquals(first?.serverInfo, { name: "scripted", version: "0" });
   assertEquals(first?.since, "1970-01-01T00:00:00.000Z");
   assert(second?.lastError?.includes("1999-01-01"));
+});
+
+Deno.test("clients are told which of the lists that they see changed", async () => {
+  await using world = new World();
+  const a = world.add("a", "x");
+  a.capabilities = '{"tools":{},"prompts":{},"resources":{}}';
+  a.lists = { prompts: ['{"name":"p"}'] };
+  world.broker.apply({
+    ...configOf("a"),
+    virtualServers: [{ name: "v", tools: ["a_x"], prompts: ["a_p"] }],
+  });
+  await world.lists("a_x");
+  await until(() => a.streamCount === 1, "the server's stream");
+  const whole = world.listen("1");
+  const part = world.listen("2", "v");
+
+  a.lists = { ...a.lists, templates: ['{"uriTemplate":"a:{b}","name":"t"}'] };
+  a.notify("notifications/resources/list_changed");
+  await until(() => whole.told("resources") === 1, "news of resources");
+  a.lists = { ...a.lists, prompts: ['{"name":"p","title":"P"}'] };
+  a.notify("notifications/prompts/list_changed");
+  await until(() => part.told("prompts") === 1, "news of its prompt");
+  await until(() => whole.told("prompts") === 1, "news of prompts");
+  assertEquals([whole.told(), part.told()], [2, 1]);
+});
+
+Deno.test("the status document counts prompts and resources, and tells of clashes", async () => {
+  await using world = new World();
+  for (const name of ["a", "b"]) {
+    const server = world.add(name, "x");
+    server.capabilities = '{"tools":{},"prompts":{},"resources":{}}';
+    server.lists = {
+      prompts: ['{"name":"p"}', '{"name":"q"}'],
+      resources: ['{"uri":"r:1","name":"one"}'],
+    };
+  }
+  world.broker.apply(configOf("b", "a"));
+  await world.lists("b_x", "a_x");
+  const { servers, conflicts } = world.broker.status([], true);
+  assertEquals(
+    servers.map(({ name, tools, prompts, resources }) => ({
+      name,
+      tools,
+      prompts,
+      resources,
+    })),
+    [
+      { name: "b", tools: 1, prompts: 2, resources: 1 },
+      { name: "a", tools: 1, prompts: 2, resources: 0 },
+    ],
+  );
+  assertEquals(conflicts, [
+    { kind: "resource", name: "r:1", kept: "b", hidden: "a" },
+  ]);
 });
 
 Deno.test("the internal pages tell whether the broker is ready, and why not", async () => {

@@ -41,7 +41,11 @@ const FORGED = [
   },
   {
     name: "too old",
-    value: signCaller(keys, { identity: "", route: "/mcp" }, NOW - CALLER_VALID_MS),
+    value: signCaller(
+      keys,
+      { identity: "", route: "/mcp" },
+      NOW - CALLER_VALID_MS,
+    ),
   },
 ];
 for (const { name, value } of FORGED) {

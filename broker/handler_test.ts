@@ -18,10 +18,11 @@ import {
   config as gatewayConfig,
   server as serverConfig,
 } from "../shared/_testing.ts";
-import { toolBytes } from "./_testing/tools.ts";
+import { itemsOf, toolBytes } from "./_testing/tools.ts";
 import { type Recorder, recorder } from "./_testing/recorder.ts";
 import { CurrentCatalog } from "./catalog/current_catalog.ts";
 import { mergeCatalog } from "./catalog/merge.ts";
+import type { ViewChanges } from "./catalog/views.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { Hub } from "./notifications/hub.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
@@ -74,19 +75,29 @@ class Front {
     if (config !== undefined) this.list(config, ["now", "__proto__"]);
   }
 
-  list(config: GatewayConfig, names: readonly string[]): readonly string[] {
+  list(config: GatewayConfig, names: readonly string[]): ViewChanges {
     const lists = [
       {
         server: "weather",
         listed: true,
         pending: false,
-        tools: names.map((name) => toolBytes(name, { x: 1 })),
+        items: {
+          ...itemsOf({ prompts: [{ name: "ask" }] }),
+          tools: names.map((name) => toolBytes(name, { x: 1 })),
+        },
       },
       {
         server: "plain",
         listed: true,
         pending: false,
-        tools: [toolBytes("echo")],
+        items: {
+          ...itemsOf({
+            prompts: [{ name: "greet" }],
+            resources: [{ uri: "notes://1", name: "one" }],
+            templates: [{ uriTemplate: "notes://{id}/text", name: "text" }],
+          }),
+          tools: [toolBytes("echo")],
+        },
       },
     ];
     return this.catalog.replace(config, mergeCatalog(config, lists));
@@ -197,7 +208,12 @@ for (const [asked, answered] of NEGOTIATIONS) {
       id: "first",
       result: {
         protocolVersion: answered,
-        capabilities: { tools: { listChanged: true } },
+        capabilities: {
+          tools: { listChanged: true },
+          prompts: { listChanged: true },
+          resources: { listChanged: true },
+          completions: {},
+        },
         serverInfo: { name: "mcp-gateway", version: "1" },
       },
     });
@@ -233,7 +249,82 @@ const ANSWERS = [
   { body: INITIALIZED, status: 202 },
   { body: '{"jsonrpc":"2.0","method":"notifications/other"}', status: 202 },
   { body: '{"jsonrpc":"2.0","id":1,"result":{}}', status: 202 },
-  { body: call("prompts/list"), status: 200, code: -32601 },
+  {
+    body: call("prompts/list"),
+    status: 200,
+    result: { prompts: [{ name: "w_ask" }, { name: "greet" }] },
+  },
+  {
+    body: call("resources/list"),
+    status: 200,
+    result: { resources: [{ uri: "notes://1", name: "one" }] },
+  },
+  {
+    body: call("resources/templates/list"),
+    status: 200,
+    result: {
+      resourceTemplates: [{ uriTemplate: "notes://{id}/text", name: "text" }],
+    },
+  },
+  { body: call("prompts/list", '{"cursor":"x"}'), status: 200, code: -32602 },
+  { body: call("prompts/get", '{"name":"ask"}'), status: 200, code: -32602 },
+  { body: call("prompts/get", '{"name":"w_ask"}'), status: 500, code: -32603 },
+  { body: call("resources/read", "{}"), status: 200, code: -32602 },
+  {
+    body: call("resources/read", '{"uri":"notes://2"}'),
+    status: 200,
+    code: -32002,
+    data: { uri: "notes://2" },
+  },
+  {
+    body: call("resources/read", '{"uri":"notes://1"}'),
+    status: 500,
+    code: -32603,
+  },
+  {
+    body: call("resources/read", '{"uri":"notes://2/text"}'),
+    status: 500,
+    code: -32603,
+  },
+  { body: call("completion/complete", "{}"), status: 200, code: -32602 },
+  {
+    body: call("completion/complete", '{"ref":{"type":"ref/tool"}}'),
+    status: 200,
+    code: -32602,
+  },
+  {
+    body: call(
+      "completion/complete",
+      '{"ref":{"type":"ref/prompt","name":"nope"}}',
+    ),
+    status: 200,
+    code: -32602,
+  },
+  {
+    body: call(
+      "completion/complete",
+      '{"ref":{"type":"ref/prompt","name":"greet"}}',
+    ),
+    status: 500,
+    code: -32603,
+  },
+  {
+    body: call(
+      "completion/complete",
+      '{"ref":{"type":"ref/resource","uri":"notes://{id}/text"}}',
+    ),
+    status: 500,
+    code: -32603,
+  },
+  {
+    body: call(
+      "completion/complete",
+      '{"ref":{"type":"ref/resource","uri":"notes://{id}"}}',
+    ),
+    status: 200,
+    code: -32002,
+    data: { uri: "notes://{id}" },
+  },
   { body: call("server/discover"), status: 200, code: -32601 },
   { body: call("tools/list", '{"cursor":""}'), status: 200, code: -32602 },
   { body: call("tools/call", '{"name":"nope"}'), status: 200, code: -32602 },
@@ -261,7 +352,9 @@ for (const { body, status, ...want } of ANSWERS) {
     assertEquals(response.status, status);
     const text = await response.text();
     if (want.code !== undefined) {
-      assertEquals(JSON.parse(text).error.code, want.code);
+      const { error } = JSON.parse(text);
+      assertEquals(error.code, want.code);
+      if (want.data !== undefined) assertEquals(error.data, want.data);
     } else if (want.result !== undefined) {
       assertEquals(JSON.parse(text).result, want.result);
     } else assertEquals(text, "");
@@ -462,10 +555,10 @@ Deno.test("a GET is a stream of what changes in the client's view", async () => 
   assertEquals(wholeStream.status, 200);
   assertEquals(wholeStream.headers.get("content-type"), "text/event-stream");
   assertEquals(wholeStream.headers.get("x-accel-buffering"), "no");
-  assertEquals(front.list(CONFIG, ["now", "more"]), [""]);
+  assertEquals(front.list(CONFIG, ["now", "more"]).tools, [""]);
   assertEquals(front.hub.announce([""], '{"whole":1}'), 1);
   assertEquals(await firstData(wholeStream), '{"whole":1}');
-  assertEquals(front.list(CONFIG, ["more"]), ["", "team/v"]);
+  assertEquals(front.list(CONFIG, ["more"]).tools, ["", "team/v"]);
   assertEquals(front.hub.announce(["team/v"], '{"part":1}'), 1);
   assertEquals(await firstData(partStream), '{"part":1}');
 });

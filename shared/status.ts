@@ -53,6 +53,10 @@ export interface ServerStatus {
   readonly serverInfo?: { readonly name: string; readonly version: string };
   /** Number of tools listed to clients. */
   readonly tools: number;
+  /** Number of prompts listed to clients. */
+  readonly prompts?: number;
+  /** Number of resources listed to clients; templates do not count. */
+  readonly resources?: number;
   /** Milliseconds its last `tools/list` took. */
   readonly latencyMs?: number;
   /** What went wrong last, while it matters. */
@@ -61,11 +65,11 @@ export interface ServerStatus {
   readonly problems: readonly string[];
 }
 
-/** A name that two servers claim. */
+/** A name or URI that two servers claim. */
 export interface NameConflict {
-  /** `tool` or `prompt`. */
-  readonly kind: "tool" | "prompt";
-  /** The exposed name. */
+  /** What it names. */
+  readonly kind: "tool" | "prompt" | "resource" | "template";
+  /** The exposed name; the URI of a resource, the template of a template. */
   readonly name: string;
   /** The server that keeps it. */
   readonly kept: string;
@@ -85,6 +89,6 @@ export interface Status {
   readonly ready: boolean;
   /** Each configured server, in the order of the file. */
   readonly servers: readonly ServerStatus[];
-  /** Names that two servers claim. */
+  /** Names and URIs that two servers claim. */
   readonly conflicts: readonly NameConflict[];
 }

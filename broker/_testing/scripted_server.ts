@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type ByKind, kindListedBy, KINDS } from "../catalog/kinds.ts";
 import type { Fetch } from "../../shared/upstream/server_exchange.ts";
 
 /** One request that reached it. */
@@ -25,6 +26,8 @@ const encode = (text: string) => new TextEncoder().encode(text);
 export class ScriptedServer {
   /** JSON texts of its tools, by page. */
   pages: readonly (readonly string[])[] = [[]];
+  /** JSON texts of its other lists, one page each. */
+  lists: Partial<ByKind<readonly string[]>> = {};
   /** Revision it answers. */
   revision = "2025-11-25";
   /** JSON text of its capabilities. */
@@ -121,6 +124,16 @@ export class ScriptedServer {
         );
       case "tools/list":
         return this.#answer(message.id, this.#page(message.params?.cursor));
+      case "prompts/list":
+      case "resources/list":
+      case "resources/templates/list": {
+        const kind = kindListedBy(method)!;
+        const items = this.lists[kind] ?? [];
+        return this.#answer(
+          message.id,
+          `{"${KINDS[kind].member}":[${items.join()}]}`,
+        );
+      }
       case "ping":
         return this.#answer(message.id, "{}");
       default:

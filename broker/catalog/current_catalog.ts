@@ -7,7 +7,12 @@
 
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import type { MergedCatalog } from "./merge.ts";
-import { changedViews, makeViews, type Views } from "./views.ts";
+import {
+  changedViews,
+  makeViews,
+  type ViewChanges,
+  type Views,
+} from "./views.ts";
 
 /** A catalog in force. */
 export interface CatalogState {
@@ -32,11 +37,11 @@ export class CurrentCatalog {
   /**
    * Puts a catalog in force.
    *
-   * @returns Keys of the views that look different now.
+   * @returns Which views look different now.
    */
-  replace(config: GatewayConfig, merged: MergedCatalog): readonly string[] {
+  replace(config: GatewayConfig, merged: MergedCatalog): ViewChanges {
     const before = this.#state;
-    const views = makeViews(merged.tools, config.virtualServers);
+    const views = makeViews(merged.items, config.virtualServers);
     this.#state = { config, merged, views };
     if (before?.merged.catalog.version !== merged.catalog.version) {
       for (const wake of this.#waiting) wake();

@@ -16,6 +16,7 @@ import {
   openUpstream,
   type UpstreamSession,
 } from "../upstream/upstream_session.ts";
+import { NO_ITEMS } from "./kinds.ts";
 import { mergeCatalog } from "./merge.ts";
 import { makeViews, WHOLE_CATALOG } from "./views.ts";
 
@@ -69,7 +70,7 @@ function open(list: string, streams: boolean): Promise<UpstreamSession> {
     fetch,
     headers: () => Promise.resolve([]),
     version: "1",
-    limits: { ...LIMITS, pingMs: 5_000, tools: 1_000, pages: 1 },
+    limits: { ...LIMITS, pingMs: 5_000, items: 1_000, pages: 1 },
     onNotification: () => {},
     now: () => performance.now(),
   }, NEVER);
@@ -83,14 +84,19 @@ for (const streams of [false, true]) {
     streams ? "an event stream" : "JSON"
   }`;
   Deno.bench("read", { group }, async () => {
-    await session.listTools(NEVER);
+    await session.list("tools", NEVER);
   });
   Deno.bench("read, merge and write", { group }, async () => {
-    const { items, problems } = await session.listTools(NEVER);
-    const { tools } = mergeCatalog(CONFIG, [
-      { server: "bench", listed: true, pending: false, tools: items },
-    ]);
-    if (tools.length !== 1_000) throw new Error(`tools are lost: ${problems}`);
-    makeViews(tools, []).get(WHOLE_CATALOG)!.listing;
+    const { items, problems } = await session.list("tools", NEVER);
+    const merged = mergeCatalog(CONFIG, [{
+      server: "bench",
+      listed: true,
+      pending: false,
+      items: { ...NO_ITEMS, tools: items },
+    }]);
+    if (merged.items.tools.length !== 1_000) {
+      throw new Error(`tools are lost: ${problems}`);
+    }
+    makeViews(merged.items, []).get(WHOLE_CATALOG)!.listing("tools");
   });
 }

@@ -12,16 +12,24 @@ import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import { ownerByPrefix } from "../../shared/names.ts";
 import type { NameConflict } from "../../shared/status.ts";
 import {
-  type PreparedTool,
+  type ByKind,
+  byKind,
+  type KindRow,
+  KINDS,
+  LIST_KINDS,
+  type ListKind,
+} from "./kinds.ts";
+import {
+  type PreparedItem,
+  prepareItem,
   type PrepareOutcome,
-  prepareTool,
-} from "./prepare_tool.ts";
+} from "./prepare_item.ts";
 
 /** What is known of one server's lists. */
 export interface ServerList {
   /** Name of the server. */
   readonly server: string;
-  /** Whether clients see its tools now. */
+  /** Whether clients see what it offers now. */
   readonly listed: boolean;
   /**
    * Whether a name that is missing may still turn out to be this server's: it
@@ -30,13 +38,13 @@ export interface ServerList {
   readonly pending: boolean;
   /** Revision negotiated with it. */
   readonly revision?: string;
-  /** Its tools as it wrote them: JSON texts, checked no further. */
-  readonly tools: readonly Uint8Array[];
+  /** What it lists, as it wrote it: JSON texts, checked no further. */
+  readonly items: ByKind<readonly Uint8Array[]>;
 }
 
-/** A tool in the catalog. */
-export interface MergedTool extends PreparedTool {
-  /** Name of the server that runs it. */
+/** A tool, prompt, resource or template in the catalog. */
+export interface MergedItem extends PreparedItem {
+  /** Name of the server that it belongs to. */
   readonly server: string;
   /** Hash of its bytes. */
   readonly hash: string;
@@ -46,21 +54,22 @@ export interface MergedTool extends PreparedTool {
 export interface MergedCatalog {
   /** What the router is told. */
   readonly catalog: Catalog;
-  /** Tools that clients see, by server in the order of the file. */
-  readonly tools: readonly MergedTool[];
-  /** Names that two servers claim. */
+  /** What clients see, by server in the order of the file. */
+  readonly items: ByKind<readonly MergedItem[]>;
+  /** Names and URIs that two servers claim. */
   readonly conflicts: readonly NameConflict[];
-  /** Reasons why tools were left out, by server. */
+  /** Reasons why something was left out, by server. */
   readonly problems: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * Merges lists.
+ * Merges lists, each kind by itself and all in the same way.
  *
  * | name | owner |
  * |---|---|
  * | starts with a server's prefix | that server, longest prefix first |
  * | claimed by servers without prefix | the first one in the configuration |
+ * | a URI, which has no prefix | the first one in the configuration |
  * | twice in one server's list | the first one |
  *
  * The others lose that name and nothing else. A server that is not listed just
@@ -74,53 +83,80 @@ export function mergeCatalog(
 ): MergedCatalog {
   const byServer = new Map(lists.map((list) => [list.server, list]));
   const enabled = config.servers.filter((s) => s.state === "Enabled");
-  const owned = new Map<string, MergedTool>();
+  const merged = byKind((kind) => mergeKind(kind, enabled, byServer));
+  const all = LIST_KINDS.map((kind) => merged[kind]);
   const problems = new Map<string, readonly string[]>();
-  const conflicts: NameConflict[] = [];
+  for (const { name } of enabled) {
+    const reasons = all.flatMap((one) => one.problems.get(name) ?? []);
+    if (reasons.length > 0) problems.set(name, reasons);
+  }
+  return {
+    catalog: describe(config, enabled, byServer, merged),
+    items: byKind((kind) =>
+      [...merged[kind].owned.values()].filter((item) =>
+        byServer.get(item.server)?.listed === true
+      )
+    ),
+    conflicts: all.flatMap((one) => one.conflicts),
+    problems,
+  };
+}
 
+interface MergedKind {
+  /** By what clients call it. */
+  readonly owned: ReadonlyMap<string, MergedItem>;
+  readonly conflicts: readonly NameConflict[];
+  readonly problems: ReadonlyMap<string, readonly string[]>;
+}
+
+function mergeKind(
+  kind: ListKind,
+  enabled: readonly ServerConfig[],
+  lists: ReadonlyMap<string, ServerList>,
+): MergedKind {
+  const row = KINDS[kind];
+  const owned = new Map<string, MergedItem>();
+  const conflicts: NameConflict[] = [];
+  const problems = new Map<string, readonly string[]>();
   for (const server of enabled) {
     const reasons: string[] = [];
-    for (const raw of byServer.get(server.name)?.tools ?? []) {
-      const outcome = prepare(raw, server.prefix);
+    for (const raw of lists.get(server.name)?.items[kind] ?? []) {
+      const outcome = prepare(kind, raw, server.prefix);
       if (outcome.kind === "left out") {
         reasons.push(outcome.reason);
         continue;
       }
-      const { tool, hash } = outcome;
-      const kept = ownerByPrefix(tool.exposed, enabled)?.name ??
-        owned.get(tool.exposed)?.server ?? server.name;
+      const { item, hash } = outcome;
+      const name = item.exposed;
+      const kept = prefixOwner(row, name, enabled) ??
+        owned.get(name)?.server ?? server.name;
       if (kept !== server.name) {
-        conflicts.push({
-          kind: "tool",
-          name: tool.exposed,
-          kept,
-          hidden: server.name,
-        });
-      } else if (owned.has(tool.exposed)) {
-        reasons.push(`tool ${JSON.stringify(tool.name)}: it is listed twice`);
+        conflicts.push({ kind: row.noun, name, kept, hidden: server.name });
+      } else if (owned.has(name)) {
+        const label = JSON.stringify(item.name);
+        reasons.push(`${row.noun} ${label}: it is listed twice`);
       } else {
-        owned.set(tool.exposed, { ...tool, server: server.name, hash });
+        owned.set(name, { ...item, server: server.name, hash });
       }
     }
     if (reasons.length > 0) problems.set(server.name, reasons);
   }
+  return { owned, conflicts, problems };
+}
 
-  const tools = [...owned.values()].filter((tool) =>
-    byServer.get(tool.server)?.listed === true
-  );
-  return {
-    catalog: describe(config, enabled, byServer, owned),
-    tools,
-    conflicts,
-    problems,
-  };
+function prefixOwner(
+  { prefixed }: KindRow,
+  name: string,
+  enabled: readonly ServerConfig[],
+): string | undefined {
+  return prefixed ? ownerByPrefix(name, enabled)?.name : undefined;
 }
 
 function describe(
   config: GatewayConfig,
   enabled: readonly ServerConfig[],
   lists: ReadonlyMap<string, ServerList>,
-  owned: ReadonlyMap<string, MergedTool>,
+  merged: ByKind<MergedKind>,
 ): Catalog {
   const content = {
     config: config.version,
@@ -139,29 +175,32 @@ function describe(
         ...(list?.revision === undefined ? {} : { revision: list.revision }),
       };
     }),
-    tools: entries(owned),
-    prompts: entries(new Map()),
-    resources: entries(new Map()),
-    templates: [],
+    tools: entries(merged.tools.owned),
+    prompts: entries(merged.prompts.owned),
+    resources: entries(merged.resources.owned),
+    templates: [...merged.templates.owned].map(([uriTemplate, { server }]) => ({
+      server,
+      uriTemplate,
+    })),
   };
   return { version: shortHash(JSON.stringify(content)), ...content };
 }
 
 /** A record without a prototype: names such as `__proto__` are only names. */
 function entries(
-  tools: ReadonlyMap<string, MergedTool>,
+  items: ReadonlyMap<string, MergedItem>,
 ): Readonly<Record<string, CatalogEntry>> {
   const record: Record<string, CatalogEntry> = Object.create(null);
-  for (const [exposed, tool] of tools) {
-    record[exposed] = { server: tool.server, name: tool.name };
+  for (const [exposed, { server, name }] of items) {
+    record[exposed] = { server, name };
   }
   return record;
 }
 
 type Prepared =
   | {
-    readonly kind: "tool";
-    readonly tool: PreparedTool;
+    readonly kind: "item";
+    readonly item: PreparedItem;
     readonly hash: string;
   }
   | Extract<PrepareOutcome, { kind: "left out" }>;
@@ -169,16 +208,17 @@ type Prepared =
 /** A list is merged again at each change of any server, and read only once. */
 const prepared = new WeakMap<Uint8Array, Map<string, Prepared>>();
 
-function prepare(raw: Uint8Array, prefix: string): Prepared {
-  let byPrefix = prepared.get(raw);
-  if (byPrefix === undefined) prepared.set(raw, byPrefix = new Map());
-  let outcome = byPrefix.get(prefix);
+function prepare(kind: ListKind, raw: Uint8Array, prefix: string): Prepared {
+  let known = prepared.get(raw);
+  if (known === undefined) prepared.set(raw, known = new Map());
+  const key = `${kind} ${prefix}`;
+  let outcome = known.get(key);
   if (outcome === undefined) {
-    const fresh = prepareTool(raw, prefix);
-    outcome = fresh.kind === "tool"
-      ? { ...fresh, hash: shortHash(fresh.tool.bytes) }
+    const fresh = prepareItem(kind, raw, prefix);
+    outcome = fresh.kind === "item"
+      ? { ...fresh, hash: shortHash(fresh.item.bytes) }
       : fresh;
-    byPrefix.set(prefix, outcome);
+    known.set(key, outcome);
   }
   return outcome;
 }

@@ -4,7 +4,8 @@ import {
   config as gatewayConfig,
   server as serverConfig,
 } from "../../shared/_testing.ts";
-import { toolBytes } from "../_testing/tools.ts";
+import { itemsOf, toolBytes } from "../_testing/tools.ts";
+import { byKind, NO_ITEMS } from "./kinds.ts";
 import { mergeCatalog, type ServerList } from "./merge.ts";
 import { changedViews, makeViews, WHOLE_CATALOG } from "./views.ts";
 
@@ -16,7 +17,8 @@ function list(
   more: Partial<ServerList> = {},
 ): ServerList {
   const tools = names.map((name) => toolBytes(name));
-  return { server, listed: true, pending: false, tools, ...more };
+  const items = { ...NO_ITEMS, tools };
+  return { server, listed: true, pending: false, items, ...more };
 }
 
 interface OwnersCase {
@@ -82,10 +84,10 @@ for (const { name, servers, lists, owners, hidden } of OWNERS) {
       want,
     );
     assertEquals(
-      merged.tools.map((tool) => [tool.exposed, tool.server]).sort(),
+      merged.items.tools.map((tool) => [tool.exposed, tool.server]).sort(),
       want,
     );
-    for (const tool of merged.tools) {
+    for (const tool of merged.items.tools) {
       assertEquals(JSON.parse(decode(tool.bytes)).name, tool.exposed);
       const { prefix } = config.servers.find((s) => s.name === tool.server)!;
       assertEquals(merged.catalog.tools[tool.exposed]?.name, tool.name);
@@ -135,10 +137,11 @@ Deno.test("mergeCatalog() is the same whatever order servers came in", () => {
 Deno.test("mergeCatalog() leaves out a malformed tool and only that one", () => {
   const bad = new TextEncoder().encode('{"name":"bad"}');
   const good = list("a", ["x", "y"]);
+  const [x, y] = good.items.tools;
   const merged = mergeCatalog(gatewayConfig([serverConfig("a")]), [
-    { ...good, tools: [good.tools[0]!, bad, good.tools[1]!] },
+    { ...good, items: { ...NO_ITEMS, tools: [x!, bad, y!] } },
   ]);
-  assertEquals(merged.tools.map((tool) => tool.exposed), ["x", "y"]);
+  assertEquals(merged.items.tools.map((tool) => tool.exposed), ["x", "y"]);
   assertEquals(merged.problems.get("a"), [
     'tool "bad": inputSchema is missing',
   ]);
@@ -148,7 +151,7 @@ Deno.test("mergeCatalog() leaves out a name that a server lists twice", () => {
   const merged = mergeCatalog(gatewayConfig([serverConfig("a")]), [
     list("a", ["x", "x"]),
   ]);
-  assertEquals(merged.tools.length, 1);
+  assertEquals(merged.items.tools.length, 1);
   assertEquals(merged.conflicts, []);
   assertEquals(merged.problems.get("a"), ['tool "x": it is listed twice']);
 });
@@ -159,7 +162,7 @@ Deno.test("mergeCatalog() keeps a name for its server while that one is down", (
     list("a", ["x"], { listed: false }),
     list("b", ["x", "y"]),
   ]);
-  assertEquals(merged.tools.map((tool) => tool.exposed), ["y"]);
+  assertEquals(merged.items.tools.map((tool) => tool.exposed), ["y"]);
   assertEquals(merged.catalog.tools["x"]?.server, "a");
   assertEquals(merged.catalog.servers[0], { name: "a", ready: false });
 });
@@ -190,25 +193,25 @@ Deno.test("mergeCatalog() leaves disabled servers and their prefixes out", () =>
     serverConfig("on"),
   ]);
   const merged = mergeCatalog(config, [list("on", ["w_x"])]);
-  assertEquals(merged.tools.map((tool) => tool.server), ["on"]);
+  assertEquals(merged.items.tools.map((tool) => tool.server), ["on"]);
   assert(merged.catalog.complete);
 });
 
 Deno.test("a view is the list that its virtual server selects", () => {
-  const { tools } = mergeCatalog(gatewayConfig([serverConfig("a")]), [
+  const { items } = mergeCatalog(gatewayConfig([serverConfig("a")]), [
     list("a", ["x", "y", "z"]),
   ]);
-  const views = makeViews(tools, [
+  const views = makeViews(items, [
     { name: "team/v", tools: ["z", "x", "absent"], prompts: [] },
   ]);
   assertEquals(
-    JSON.parse(decode(views.get("team/v")!.listing)).tools.map((
+    JSON.parse(decode(views.get("team/v")!.listing("tools"))).tools.map((
       t: { name: string },
     ) => t.name),
     ["x", "z"],
   );
   assertEquals(
-    JSON.parse(decode(views.get(WHOLE_CATALOG)!.listing)).tools.length,
+    JSON.parse(decode(views.get(WHOLE_CATALOG)!.listing("tools"))).tools.length,
     3,
   );
 });
@@ -223,8 +226,12 @@ for (const { name, after, want } of CHANGES) {
     const config = gatewayConfig([serverConfig("a")]);
     const virtual = [{ name: "v", tools: ["x"], prompts: [] }];
     const viewsOf = (names: readonly string[]) =>
-      makeViews(mergeCatalog(config, [list("a", names)]).tools, virtual);
-    assertEquals(changedViews(viewsOf(["x", "y"]), viewsOf(after)), want);
+      makeViews(mergeCatalog(config, [list("a", names)]).items, virtual);
+    assertEquals(changedViews(viewsOf(["x", "y"]), viewsOf(after)), {
+      tools: want,
+      prompts: [],
+      resources: [],
+    });
   });
 }
 
@@ -233,9 +240,177 @@ Deno.test("a view changes with any field of a tool", () => {
   const viewOf = (more: Record<string, unknown>) =>
     makeViews(
       mergeCatalog(config, [
-        { ...list("a", []), tools: [toolBytes("x", more)] },
-      ]).tools,
+        list("a", [], {
+          items: { ...NO_ITEMS, tools: [toolBytes("x", more)] },
+        }),
+      ]).items,
       [],
     ).get(WHOLE_CATALOG)!;
-  assertNotEquals(viewOf({}).hash, viewOf({ _meta: { v: 2 } }).hash);
+  assertNotEquals(
+    viewOf({}).hash("tools"),
+    viewOf({ _meta: { v: 2 } }).hash("tools"),
+  );
 });
+
+const prompt = (name: string) => ({ name });
+const resource = (uri: string) => ({ uri, name: `${uri} by name` });
+const template = (uriTemplate: string) => ({ uriTemplate, name: "t" });
+
+Deno.test("mergeCatalog() decides clashes of every kind alike, and each costs only itself", () => {
+  const config = gatewayConfig([
+    serverConfig("b"),
+    serverConfig("p", { prefix: "p_" }),
+    serverConfig("a"),
+  ]);
+  const of = (server: string, ...texts: string[]) => ({
+    ...list(server, []),
+    items: itemsOf({
+      prompts: texts.map(prompt),
+      resources: texts.map((text) => resource(`x:${text}`)),
+      templates: texts.map((text) => template(`x:${text}/{id}`)),
+    }),
+  });
+  const { catalog, conflicts, problems } = mergeCatalog(config, [
+    of("a", "one", "mine", "p_one"),
+    of("b", "one", "two", "two"),
+    of("p", "one"),
+  ]);
+  assertEquals({ ...catalog.prompts }, {
+    one: { server: "b", name: "one" },
+    two: { server: "b", name: "two" },
+    p_one: { server: "p", name: "one" },
+    mine: { server: "a", name: "mine" },
+  });
+  assertEquals({ ...catalog.resources }, {
+    "x:one": { server: "b", name: "x:one" },
+    "x:two": { server: "b", name: "x:two" },
+    "x:mine": { server: "a", name: "x:mine" },
+    "x:p_one": { server: "a", name: "x:p_one" },
+  });
+  assertEquals(catalog.templates, [
+    { server: "b", uriTemplate: "x:one/{id}" },
+    { server: "b", uriTemplate: "x:two/{id}" },
+    { server: "a", uriTemplate: "x:mine/{id}" },
+    { server: "a", uriTemplate: "x:p_one/{id}" },
+  ]);
+  assertEquals(
+    conflicts.map((c) => `${c.kind} ${c.name}: ${c.kept}, not ${c.hidden}`),
+    [
+      "prompt one: b, not a",
+      "prompt p_one: p, not a",
+      "resource x:one: b, not p",
+      "resource x:one: b, not a",
+      "template x:one/{id}: b, not p",
+      "template x:one/{id}: b, not a",
+    ],
+  );
+  assertEquals(problems.get("b"), [
+    'prompt "two": it is listed twice',
+    'resource "x:two": it is listed twice',
+    'template "x:two/{id}": it is listed twice',
+  ]);
+});
+
+Deno.test("mergeCatalog() leaves a URI that starts with another's prefix to who lists it", () => {
+  const config = gatewayConfig([
+    serverConfig("p", { prefix: "p" }),
+    serverConfig("a"),
+  ]);
+  const { catalog, conflicts } = mergeCatalog(config, [
+    list("p", []),
+    { ...list("a", []), items: itemsOf({ resources: [resource("p:1")] }) },
+  ]);
+  assertEquals(catalog.resources["p:1"]?.server, "a");
+  assertEquals(conflicts, []);
+});
+
+Deno.test("mergeCatalog() keeps URIs for their server while that one is down", () => {
+  const config = gatewayConfig([serverConfig("a"), serverConfig("b")]);
+  const items = itemsOf({
+    resources: [resource("x:1")],
+    templates: [template("x:{id}")],
+  });
+  const { catalog, items: shown } = mergeCatalog(config, [
+    { ...list("a", []), items, listed: false },
+    { ...list("b", []), items },
+  ]);
+  assertEquals(shown, byKind(() => []));
+  assertEquals(catalog.resources["x:1"]?.server, "a");
+  assertEquals(catalog.templates, [{ server: "a", uriTemplate: "x:{id}" }]);
+});
+
+const EVERYTHING = {
+  tools: [{ name: "t", inputSchema: { type: "object" } }],
+  prompts: [prompt("y"), prompt("x")],
+  resources: [resource("r:1")],
+  templates: [template("r:{id}")],
+};
+
+Deno.test("a virtual server shows the tools and prompts it selects, no resources", () => {
+  const { items } = mergeCatalog(
+    gatewayConfig([serverConfig("a", { prefix: "p_" })]),
+    [{ ...list("a", []), items: itemsOf(EVERYTHING) }],
+  );
+  const views = makeViews(items, [
+    { name: "v", tools: [], prompts: ["p_x", "absent"] },
+  ]);
+  const shown = (key: string) =>
+    byKind((kind) => JSON.parse(decode(views.get(key)!.listing(kind))));
+  assertEquals(shown("v"), {
+    tools: { tools: [] },
+    prompts: { prompts: [prompt("p_x")] },
+    resources: { resources: [] },
+    templates: { resourceTemplates: [] },
+  });
+  assertEquals(shown(WHOLE_CATALOG), {
+    tools: { tools: [{ name: "p_t", inputSchema: { type: "object" } }] },
+    prompts: { prompts: [prompt("p_y"), prompt("p_x")] },
+    resources: { resources: EVERYTHING.resources },
+    templates: { resourceTemplates: EVERYTHING.templates },
+  });
+});
+
+const CHANGES_BY_KIND = [
+  {
+    name: "a prompt of one view",
+    after: { prompts: [prompt("x")] },
+    want: { tools: [], prompts: [""], resources: [] },
+  },
+  {
+    name: "prompts in another order",
+    after: { prompts: [prompt("x"), prompt("y")] },
+    want: { tools: [], prompts: [], resources: [] },
+  },
+  {
+    name: "a prompt of both views",
+    after: { prompts: [prompt("y"), { name: "x", title: "X" }] },
+    want: { tools: [], prompts: ["", "v"], resources: [] },
+  },
+  {
+    name: "a resource",
+    after: { resources: [] },
+    want: { tools: [], prompts: [], resources: [""] },
+  },
+  {
+    name: "a template",
+    after: { templates: [template("r:{other}")] },
+    want: { tools: [], prompts: [], resources: [""] },
+  },
+];
+for (const { name, after, want } of CHANGES_BY_KIND) {
+  Deno.test(`changedViews() of ${name} is ${JSON.stringify(want)}`, () => {
+    const config = gatewayConfig([serverConfig("a")]);
+    const virtual = [{ name: "v", tools: ["t"], prompts: ["x"] }];
+    const viewsOf = (items: Partial<typeof EVERYTHING>) =>
+      makeViews(
+        mergeCatalog(config, [
+          {
+            ...list("a", []),
+            items: itemsOf({ ...EVERYTHING, ...items }),
+          },
+        ]).items,
+        virtual,
+      );
+    assertEquals(changedViews(viewsOf({}), viewsOf(after)), want);
+  });
+}

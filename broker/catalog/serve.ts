@@ -31,7 +31,9 @@ export async function serveCatalog(
   if (known !== undefined) {
     await within(
       waitSeconds(request.headers.get("prefer")) * 1000,
-      AbortSignal.any([request.signal, ending]),
+      // Not the request's own signal, which Deno aborts after each answer too:
+      // who left is waited for a little longer, at no cost.
+      ending,
       (signal) => catalog.changedFrom(known, signal),
     );
   }

@@ -5,6 +5,7 @@ import {
 } from "../../shared/_testing.ts";
 import { toolBytes } from "../_testing/tools.ts";
 import { CurrentCatalog } from "./current_catalog.ts";
+import { NO_ITEMS } from "./kinds.ts";
 import { mergeCatalog } from "./merge.ts";
 import { serveCatalog } from "./serve.ts";
 
@@ -16,7 +17,7 @@ function put(catalog: CurrentCatalog, ...names: string[]): void {
     server: "a",
     listed: true,
     pending: false,
-    tools: names.map((name) => toolBytes(name)),
+    items: { ...NO_ITEMS, tools: names.map((name) => toolBytes(name)) },
   };
   catalog.replace(CONFIG, mergeCatalog(CONFIG, [list]));
 }

@@ -1,56 +1,82 @@
 /**
  * What a client sees of the catalog: all of it, or a virtual server's part.
- * Each view has a hash, so that clients are told of changes to what they see
- * and of nothing else. Pure.
+ * Each view has a hash per capability, so that clients are told of changes to
+ * what they see and of nothing else. Pure.
  *
  * @module
  */
 
 import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import type { VirtualServerConfig } from "../../shared/config/model.ts";
-import { type MergedTool, shortHash } from "./merge.ts";
+import { type UriMatcher, uriMatcher } from "../../shared/uri_template.ts";
+import {
+  type ByKind,
+  byKind,
+  KINDS,
+  kindsOf,
+  LIST_CAPABILITIES,
+  type ListCapability,
+  type ListKind,
+} from "./kinds.ts";
+import { type MergedItem, shortHash } from "./merge.ts";
 
 /** Key of the view that shows everything. */
 export const WHOLE_CATALOG = "";
 
-const HEAD = new TextEncoder().encode('{"tools":');
 const TAIL = new TextEncoder().encode("}");
 
 /** One selection of the catalog, at one moment. */
 export class View {
   /** {@linkcode WHOLE_CATALOG}, or the virtual server's name. */
   readonly key: string;
-  /** The tools in it, by exposed name, in the order clients see. */
-  readonly tools: ReadonlyMap<string, MergedTool>;
-  #hash: string | undefined;
-  #listing: Uint8Array | undefined;
+  /** What is in it, by exposed name, in the order clients see. */
+  readonly items: ByKind<ReadonlyMap<string, MergedItem>>;
+  readonly #hashes = new Map<ListCapability, string>();
+  readonly #listings = new Map<ListKind, Uint8Array>();
+  #templates: readonly (readonly [UriMatcher, MergedItem])[] | undefined;
 
-  /** Selects; `only` absent means all. */
-  constructor(
-    key: string,
-    tools: readonly MergedTool[],
-    only?: ReadonlySet<string>,
-  ) {
+  /** Shows these. */
+  constructor(key: string, items: ByKind<readonly MergedItem[]>) {
     this.key = key;
-    this.tools = new Map(
-      tools.filter((tool) => only === undefined || only.has(tool.exposed))
-        .map((tool) => [tool.exposed, tool]),
+    this.items = byKind((kind) =>
+      new Map(items[kind].map((item) => [item.exposed, item]))
     );
   }
 
   /**
-   * Hash of the contents. The order does not count: some servers list in a
-   * different one each time, which is no news to a client.
+   * Hash of what a capability's lists contain. The order does not count: some
+   * servers list in a different one each time, which is no news to a client.
    */
-  get hash(): string {
-    return this.#hash ??= shortHash(
-      [...this.tools.values()].map((tool) => tool.hash).sort().join(),
-    );
+  hash(capability: ListCapability): string {
+    let hash = this.#hashes.get(capability);
+    if (hash === undefined) {
+      const lists = kindsOf(capability).map((kind) =>
+        [...this.items[kind].values()].map((item) => item.hash).sort().join()
+      );
+      hash = shortHash(lists.join(";"));
+      this.#hashes.set(capability, hash);
+    }
+    return hash;
   }
 
-  /** The result of `tools/list`: JSON text, UTF-8. */
-  get listing(): Uint8Array {
-    return this.#listing ??= writeListing([...this.tools.values()]);
+  /** The result of a kind's list method: JSON text, UTF-8. */
+  listing(kind: ListKind): Uint8Array {
+    let listing = this.#listings.get(kind);
+    if (listing === undefined) {
+      listing = writeListing(kind, [...this.items[kind].values()]);
+      this.#listings.set(kind, listing);
+    }
+    return listing;
+  }
+
+  /** The resource of a URI, or the template that it is or may be made from. */
+  resource(uri: string): MergedItem | undefined {
+    this.#templates ??= [...this.items.templates.values()].flatMap((item) => {
+      const matches = uriMatcher(item.exposed);
+      return matches === undefined ? [] : [[matches, item] as const];
+    });
+    return this.items.resources.get(uri) ?? this.items.templates.get(uri) ??
+      this.#templates.find(([matches]) => matches(uri))?.[1];
   }
 }
 
@@ -59,27 +85,62 @@ export type Views = ReadonlyMap<string, View>;
 
 /** Makes the views of one state of the catalog. */
 export function makeViews(
-  tools: readonly MergedTool[],
+  items: ByKind<readonly MergedItem[]>,
   virtualServers: readonly VirtualServerConfig[],
 ): Views {
-  const views = new Map([[WHOLE_CATALOG, new View(WHOLE_CATALOG, tools)]]);
+  const views = new Map([[WHOLE_CATALOG, new View(WHOLE_CATALOG, items)]]);
   for (const virtual of virtualServers) {
-    views.set(
-      virtual.name,
-      new View(virtual.name, tools, new Set(virtual.tools)),
-    );
+    views.set(virtual.name, new View(virtual.name, select(items, virtual)));
   }
   return views;
 }
 
-/** Keys of views that look different to a client, or came, or went. */
-export function changedViews(before: Views, after: Views): readonly string[] {
-  const keys = new Set([...before.keys(), ...after.keys()]);
-  return [...keys].filter((key) =>
-    before.get(key)?.hash !== after.get(key)?.hash
-  );
+/** A virtual server names tools and prompts, and shows nothing else. */
+function select(
+  items: ByKind<readonly MergedItem[]>,
+  virtual: VirtualServerConfig,
+): ByKind<readonly MergedItem[]> {
+  const only = (kind: "tools" | "prompts") => {
+    const chosen = new Set(virtual[kind]);
+    return items[kind].filter(({ exposed }) => chosen.has(exposed));
+  };
+  return {
+    tools: only("tools"),
+    prompts: only("prompts"),
+    resources: [],
+    templates: [],
+  };
 }
 
-function writeListing(tools: readonly MergedTool[]): Uint8Array {
-  return joinBytes([HEAD, ...arrayParts(tools.map((t) => t.bytes)), TAIL]);
+/** Keys of the views in which a capability's lists changed. */
+export type ViewChanges = Readonly<Record<ListCapability, readonly string[]>>;
+
+/**
+ * Compares views: each that looks different to a client, or came, or went, by
+ * the capability whose lists are concerned.
+ */
+export function changedViews(before: Views, after: Views): ViewChanges {
+  const keys = [...new Set([...before.keys(), ...after.keys()])];
+  const changed = (capability: ListCapability) =>
+    keys.filter((key) =>
+      before.get(key)?.hash(capability) !== after.get(key)?.hash(capability)
+    );
+  return {
+    tools: changed("tools"),
+    prompts: changed("prompts"),
+    resources: changed("resources"),
+  };
+}
+
+/** Whether nothing changed in any view. */
+export function isUnchanged(changes: ViewChanges): boolean {
+  return LIST_CAPABILITIES.every((one) => changes[one].length === 0);
+}
+
+function writeListing(
+  kind: ListKind,
+  items: readonly MergedItem[],
+): Uint8Array {
+  const head = new TextEncoder().encode(`{"${KINDS[kind].member}":`);
+  return joinBytes([head, ...arrayParts(items.map((t) => t.bytes)), TAIL]);
 }

@@ -69,7 +69,12 @@ export function writeInitializeResult(
   return JSON.stringify({
     protocolVersion: revision,
     // Only what is served.
-    capabilities: { tools: { listChanged: true } },
+    capabilities: {
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true },
+      completions: {},
+    },
     serverInfo: { name: "mcp-gateway", version },
   });
 }

@@ -9,7 +9,9 @@ import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
 import { members } from "../../shared/jsonrpc/values.ts";
+import { kindListedBy, type ListKind } from "../catalog/kinds.ts";
 import type { View } from "../catalog/views.ts";
+import { refuseCall } from "./misrouted.ts";
 
 /** An answer: the raw result, or why there is none. */
 export type Answer =
@@ -32,21 +34,27 @@ export function answerRequest(
   switch (request.method) {
     case "ping":
       return { kind: "result", result: EMPTY };
-    case "tools/list":
-      return listTools(body, request, view);
     case "tools/call":
-      return refuse(refuseCall(request, view));
+    case "prompts/get":
+    case "resources/read":
+    case "completion/complete":
+      return refuse(refuseCall(body, request, view));
     case "initialize":
       return refuse({
         kind: "invalid request",
         detail: "initialize must stand alone",
       });
-    default:
-      return refuse({ kind: "unknown method", detail: request.method });
+    default: {
+      const kind = kindListedBy(request.method);
+      return kind === undefined
+        ? refuse({ kind: "unknown method", detail: request.method })
+        : list(kind, body, request, view);
+    }
   }
 }
 
-function listTools(
+function list(
+  kind: ListKind,
   body: Uint8Array,
   { params }: RequestMessage,
   view: View,
@@ -55,22 +63,7 @@ function listTools(
   if (params !== undefined && members(body, params).has("cursor")) {
     return refuse({ kind: "invalid params", detail: "unknown cursor" });
   }
-  return { kind: "result", result: view.listing };
-}
-
-/** Calls go from Envoy to the server: here come only those that did not. */
-function refuseCall({ params }: RequestMessage, view: View): Refusal {
-  const name = params?.name?.value;
-  if (name === undefined) {
-    return { kind: "invalid params", detail: "params.name is not a string" };
-  }
-  const tool = view.tools.get(name);
-  if (tool === undefined) return { kind: "unknown tool", detail: name };
-  return {
-    kind: "internal error",
-    detail:
-      `the call of a tool of server ${tool.server} reached the broker: send it through Envoy and its router`,
-  };
+  return { kind: "result", result: view.listing(kind) };
 }
 
 function refuse(refusal: Refusal): Answer {

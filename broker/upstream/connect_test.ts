@@ -18,7 +18,7 @@ Deno.test("a real server is initialized, listed, pinged and left", async () => {
     NEVER,
   );
   assertEquals(session.introduction.revision, "2025-11-25");
-  assertEquals((await session.listTools(NEVER)).items.length, 2);
+  assertEquals((await session.list("tools", NEVER)).items.length, 2);
   await session.ping(NEVER);
   assertEquals(server.sessions.size, 1);
   await session.close();

@@ -27,7 +27,7 @@ export interface ListPage {
  *
  * @param message A message that {@linkcode SERVER_JSON} accepts.
  * @param result Where the message's `result` stands.
- * @param member Which list: `tools`.
+ * @param member Which list, such as `tools`.
  * @returns Undefined where the result has no such list.
  */
 export function readPage(

@@ -11,6 +11,15 @@ import type { ServerIntroduction } from "../../shared/upstream/handshake.ts";
 import type { ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
 import type { ServerState } from "../../shared/status.ts";
+import {
+  type ByKind,
+  byKind,
+  KINDS,
+  kindsChangedBy,
+  LIST_KINDS,
+  type ListKind,
+  NO_ITEMS,
+} from "../catalog/kinds.ts";
 import { Alarm, type Wait } from "./alarm.ts";
 import {
   afterFailure,
@@ -33,15 +42,15 @@ export interface ServerSnapshot {
   readonly since: number;
   /** Whether it has been tried at least once. */
   readonly tried: boolean;
-  /** Whether its tools were ever read. */
+  /** Whether its lists were ever read. */
   readonly known: boolean;
   /** How it introduced itself last. */
   readonly introduction?: ServerIntroduction;
-  /** Its tools, last known: JSON texts as it wrote them. */
-  readonly tools: readonly Uint8Array[];
-  /** Where its list was cut, and why. */
+  /** What it lists, last known: JSON texts as it wrote them. */
+  readonly items: ByKind<readonly Uint8Array[]>;
+  /** Which of its lists were cut or could not be read, and why. */
   readonly problems: readonly string[];
-  /** Milliseconds its last list took. */
+  /** Milliseconds its last list of tools took. */
   readonly latencyMs?: number;
   /** What went wrong last, while it matters. */
   readonly lastError?: string;
@@ -72,10 +81,21 @@ export interface SupervisorOptions {
   readonly patience: Patience;
 }
 
-/** States in which clients see a server's tools. */
+/** States in which clients see what a server offers. */
 export function isListed(state: ServerState): boolean {
   return state === "ready" || state === "degraded";
 }
+
+/** What is known of one list. */
+interface KnownList {
+  readonly items: readonly Uint8Array[];
+  readonly problems: readonly string[];
+  /** Failures of this list alone, while the server answers others. */
+  readonly health: Health;
+}
+
+/** JSON-RPC: there is no such list. */
+const METHOD_NOT_FOUND = -32601;
 
 /** Looks after one server until it is closed. */
 export class Supervisor {
@@ -83,6 +103,9 @@ export class Supervisor {
   #health: Health = HEALTHY;
   readonly #closing = new AbortController();
   readonly #announced = new Alarm();
+  /** Lists that were announced to have changed. */
+  #stale: ReadonlySet<ListKind> = new Set();
+  #lists: ByKind<KnownList>;
   readonly #leaving = new Set<Promise<void>>();
   #snapshot: ServerSnapshot;
   #running: Promise<void>;
@@ -106,11 +129,13 @@ export class Supervisor {
     this.#snapshot = {
       ...(kept
         ? predecessor
-        : { tried: false, known: false, tools: [], problems: [] }),
+        : { tried: false, known: false, items: NO_ITEMS, problems: [] }),
       server,
       state: kept ? "degraded" : "connecting",
       since: options.now(),
     };
+    const { items } = this.#snapshot;
+    this.#lists = byKind((kind) => goodList(items[kind]));
     if (server.state === "Disabled") {
       this.#set({ state: "disabled", tried: true });
       this.#running = Promise.resolve();
@@ -164,16 +189,13 @@ export class Supervisor {
     let session: UpstreamSession | undefined;
     try {
       this.#announced.reset();
+      this.#stale = new Set();
       session = await open(
         this.#snapshot.server,
-        (method) => {
-          if (method === "notifications/tools/list_changed") {
-            this.#announced.ring();
-          }
-        },
+        (method) => this.#announce(kindsChangedBy(method)),
         signal,
       );
-      await this.#list(session, signal);
+      await this.#list(session, LIST_KINDS, signal);
       await this.#watch(session, signal);
       return "closed";
     } catch (error) {
@@ -202,21 +224,83 @@ export class Supervisor {
     this.#leaving.add(leaving);
   }
 
-  /** Reads the list, and puts it in force. */
-  async #list(session: UpstreamSession, signal: AbortSignal): Promise<void> {
-    const { items, problems, tookMs } = await session.listTools(signal);
-    const { lastError: _, ...before } = this.#snapshot;
+  /** Has lists read again, soon. */
+  #announce(kinds: readonly ListKind[]): void {
+    if (kinds.length === 0) return;
+    this.#stale = new Set([...this.#stale, ...kinds]);
+    this.#announced.ring();
+  }
+
+  /**
+   * Reads lists, and puts them in force. One that fails while the server
+   * answers others costs only itself; where all fail, so has the server.
+   */
+  async #list(
+    session: UpstreamSession,
+    kinds: readonly ListKind[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const lists = { ...this.#lists };
+    let { latencyMs } = this.#snapshot;
+    let failure: UpstreamError | undefined;
+    for (const kind of LIST_KINDS) {
+      // One that is not declared (any more) is empty, and costs no request.
+      if (session.kinds.includes(kind) && !kinds.includes(kind)) continue;
+      try {
+        const list = await session.list(kind, signal);
+        const items = keepUnchanged(lists[kind].items, list.items);
+        lists[kind] = goodList(items, list.problems);
+        if (kind === "tools") latencyMs = list.tookMs;
+      } catch (error) {
+        if (!costsOneList(error)) throw error;
+        failure = error;
+        lists[kind] = this.#faltering(kind, lists[kind], error);
+      }
+    }
+    if (
+      failure !== undefined &&
+      session.kinds.every((kind) => lists[kind].health.failures > 0)
+    ) throw failure;
+    this.#lists = lists;
     this.#health = HEALTHY;
     this.#set({
-      ...before,
       state: "ready",
       tried: true,
       known: true,
       introduction: session.introduction,
-      tools: keepUnchanged(before.tools, items),
-      problems,
-      latencyMs: tookMs,
+      items: byKind((kind) => lists[kind].items),
+      problems: LIST_KINDS.flatMap((kind) => lists[kind].problems),
+      ...(latencyMs === undefined ? {} : { latencyMs }),
     }, "replace");
+  }
+
+  /** A list that fails is kept through the grace, unless it is none at all. */
+  #faltering(
+    kind: ListKind,
+    before: KnownList,
+    error: UpstreamError,
+  ): KnownList {
+    const { now, patience } = this.#options;
+    const health = afterFailure(before.health, now());
+    const keep = before.items.length > 0 && error.code !== METHOD_NOT_FOUND &&
+      !isDropped(health, now(), patience);
+    const problem = `${KINDS[kind].method} failed: ${error.message}`;
+    return {
+      items: keep ? before.items : [],
+      problems: [keep ? `${problem}; the last good list is kept` : problem],
+      health,
+    };
+  }
+
+  /** Which lists to read after a wait. */
+  #due(rung: boolean, listedAt: number): readonly ListKind[] {
+    const { now, patience } = this.#options;
+    if (now() - listedAt >= patience.relistMs) return LIST_KINDS;
+    const stale = rung ? this.#stale : new Set<ListKind>();
+    // One that failed is not left alone for as long as one that did not.
+    return LIST_KINDS.filter((kind) =>
+      stale.has(kind) || (!rung && this.#lists[kind].health.failures > 0)
+    );
   }
 
   /** Waits for changes and asks for signs of life, until something fails. */
@@ -230,9 +314,11 @@ export class Supervisor {
       while (!signal.aborted) {
         const rung = await this.#announced.wait(wait, patience.checkMs, signal);
         if (signal.aborted) return;
-        if (rung || now() - listedAt >= patience.relistMs) {
-          await this.#list(session, signal);
-          listedAt = now();
+        const due = this.#due(rung, listedAt);
+        if (due.length > 0) {
+          if (rung) this.#stale = new Set();
+          await this.#list(session, due, signal);
+          if (due.length === LIST_KINDS.length) listedAt = now();
           await wait(patience.relistGapMs, signal);
         } else {
           await session.ping(signal);
@@ -261,7 +347,7 @@ export class Supervisor {
       let retryMs = 0;
       try {
         const outcome = await session.listen(signal, () => {
-          if (opened++ > 0) this.#announced.ring();
+          if (opened++ > 0) this.#announce(LIST_KINDS);
         });
         if (outcome.kind === "unsupported") return;
         retryMs = outcome.retryMs ?? 0;
@@ -272,7 +358,7 @@ export class Supervisor {
           error: describe(error),
         });
         // Whether that means more than the stream, listing will tell.
-        this.#announced.ring();
+        this.#announce(LIST_KINDS);
       }
       // A stream that never lasts is no better than polling.
       if (now() - started >= patience.checkMs) pause = patience.reopenMs;
@@ -286,7 +372,8 @@ export class Supervisor {
     const lastError = describe(error);
     if (error instanceof UpstreamError && error.kind === "below minimum") {
       this.#health = HEALTHY;
-      this.#set({ state: "refused", tried: true, lastError, tools: [] });
+      this.#lists = byKind(() => goodList([]));
+      this.#set({ state: "refused", tried: true, lastError, items: NO_ITEMS });
       return "refused";
     }
     this.#health = afterFailure(this.#health, now());
@@ -319,11 +406,16 @@ export class Supervisor {
       ...(next.introduction === undefined
         ? {}
         : { revision: next.introduction.revision }),
-      tools: next.tools.length,
+      tools: next.items.tools.length,
+      prompts: next.items.prompts.length,
+      resources: next.items.resources.length,
       ...(next.lastError === undefined ? {} : { error: next.lastError }),
     };
     if (before.state === next.state) {
-      if (next.tools !== before.tools) log.info("server listed again", fields);
+      const same = LIST_KINDS.every((kind) =>
+        next.items[kind] === before.items[kind]
+      );
+      if (!same) log.info("server listed again", fields);
       return;
     }
     const message = `server ${next.state}`;
@@ -331,6 +423,20 @@ export class Supervisor {
       log.info(message, fields);
     } else log.warn(message, fields);
   }
+}
+
+function goodList(
+  items: readonly Uint8Array[],
+  problems: readonly string[] = [],
+): KnownList {
+  return { items, problems, health: HEALTHY };
+}
+
+/** Whether a failure is an answer about one list, and says no more. */
+function costsOneList(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError &&
+    (error.kind === "rpc error" || error.kind === "invalid answer" ||
+      error.kind === "too large");
 }
 
 /** The old list where the new one is equal: nothing needs to be done then. */

@@ -48,7 +48,7 @@ class Watched implements AsyncDisposable {
             listMs: 100,
             pingMs: 100,
             listBytes: 100_000,
-            tools: 100,
+            items: 100,
             pages: 10,
           },
           onNotification,
@@ -73,7 +73,7 @@ class Watched implements AsyncDisposable {
   }
 
   get tools(): string[] {
-    return this.now.tools.map((raw) =>
+    return this.now.items.tools.map((raw) =>
       JSON.parse(new TextDecoder().decode(raw)).name
     );
   }
@@ -135,7 +135,7 @@ Deno.test("a supervisor lists again when told, and says each change once", async
   setTools(server, "a", "b");
   server.notify("notifications/tools/list_changed");
   await watched.lists("a", "b");
-  const listed = watched.now.tools;
+  const listed = watched.now.items.tools;
   const lists = server.count("tools/list");
   server.notify("notifications/prompts/list_changed");
   server.notify("notifications/tools/list_changed");
@@ -144,7 +144,8 @@ Deno.test("a supervisor lists again when told, and says each change once", async
     "the server is asked again",
   );
   await until(() => watched.now.state === "ready", "ready");
-  assert(watched.now.tools === listed, "an equal list is the same list");
+  assert(watched.now.items.tools === listed, "an equal list is the same list");
+  assertEquals(watched.states, ["ready", "listed again"]);
 });
 
 Deno.test("a supervisor asks once for many announcements", async () => {
@@ -278,4 +279,141 @@ Deno.test("a successor keeps the list of the same server until it has its own", 
   setTools(server, "b");
   server.hangsOn = [];
   await second.lists("b");
+});
+
+const ALL_CAPABILITIES =
+  '{"tools":{"listChanged":true},"prompts":{},"resources":{}}';
+
+function namesOf(items: readonly Uint8Array[]): string[] {
+  return items.map((raw) => JSON.parse(new TextDecoder().decode(raw)).name);
+}
+
+/** A server with one of each kind. */
+function serverWithEverything(): ScriptedServer {
+  const server = serverWith("tool");
+  server.capabilities = ALL_CAPABILITIES;
+  server.lists = {
+    prompts: ['{"name":"prompt"}'],
+    resources: ['{"uri":"a:b","name":"resource"}'],
+    templates: ['{"uriTemplate":"a:{b}","name":"template"}'],
+  };
+  return server;
+}
+
+/** Answers with an error under the request's own id. */
+function failOn(server: ScriptedServer, method: string, code: number): void {
+  server.replies.set(method, () => {
+    const { id } = JSON.parse(server.seen.at(-1)!.body);
+    return Response.json({
+      jsonrpc: "2.0",
+      id,
+      error: { code, message: "no" },
+    });
+  });
+}
+
+Deno.test("a supervisor lists every kind that the server declares, and asks for no other", async () => {
+  await using watched = new Watched(serverWithEverything());
+  await watched.reaches("ready");
+  const { items, problems } = watched.now;
+  assertEquals(namesOf(items.prompts), ["prompt"]);
+  assertEquals(namesOf(items.resources), ["resource"]);
+  assertEquals(namesOf(items.templates), ["template"]);
+  assertEquals(problems, []);
+
+  const plain = serverWithEverything();
+  plain.capabilities = '{"prompts":{}}';
+  await using other = new Watched(plain);
+  await other.reaches("ready");
+  assertEquals(namesOf(other.now.items.prompts), ["prompt"]);
+  assertEquals(
+    ["tools/list", "resources/list", "resources/templates/list"]
+      .filter((method) => plain.count(method) > 0),
+    [],
+  );
+});
+
+const ANNOUNCED = [
+  { capability: "tools", asked: ["tools/list"] },
+  { capability: "prompts", asked: ["prompts/list"] },
+  {
+    capability: "resources",
+    asked: ["resources/list", "resources/templates/list"],
+  },
+];
+const ALL_METHODS = [
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+];
+for (const { capability, asked } of ANNOUNCED) {
+  Deno.test(`a supervisor that hears of changed ${capability} asks for ${asked.join(" and ")} again`, async () => {
+    const server = serverWithEverything();
+    await using _ = new Watched(server);
+    await until(() => server.streamCount === 1, "the stream is open");
+    server.notify(`notifications/${capability}/list_changed`);
+    const again = () => ALL_METHODS.filter((one) => server.count(one) > 1);
+    await until(
+      () => asked.every((method) => again().includes(method)),
+      "the server is asked again",
+    );
+    assertEquals(again(), asked);
+  });
+}
+
+Deno.test("a list that the server does not have costs only itself", async () => {
+  const server = serverWithEverything();
+  failOn(server, "resources/templates/list", -32601);
+  await using watched = new Watched(server);
+  await watched.reaches("ready");
+  assertEquals(watched.tools, ["tool"]);
+  assertEquals(namesOf(watched.now.items.resources), ["resource"]);
+  assertEquals(watched.now.items.templates, []);
+  assertEquals(watched.now.problems.length, 1);
+  assertStringIncludes(
+    watched.now.problems[0]!,
+    "resources/templates/list failed",
+  );
+});
+
+Deno.test("a list that fails is kept through the grace, then lost, then back", async () => {
+  const server = serverWithEverything();
+  await using watched = new Watched(server, { graceMs: 50, checkMs: 5 });
+  await watched.reaches("ready");
+  const { prompts } = watched.now.items;
+  failOn(server, "prompts/list", -32603);
+  await until(() => server.streamCount === 1, "the stream is open");
+  server.notify("notifications/prompts/list_changed");
+  await until(() => watched.now.problems.length > 0, "a problem");
+  assertStringIncludes(watched.now.problems[0]!, "the last good list is kept");
+  assert(watched.now.items.prompts === prompts, "the list is kept");
+  await until(() => watched.now.items.prompts.length === 0, "the list is lost");
+  assertEquals(watched.tools, ["tool"]);
+  server.replies.clear();
+  await until(() => watched.now.problems.length === 0, "all is well");
+  assertEquals(namesOf(watched.now.items.prompts), ["prompt"]);
+  assertEquals(watched.states.filter((state) => state !== "listed again"), [
+    "ready",
+  ]);
+});
+
+Deno.test("a list that the server has no more is lost at once", async () => {
+  const server = serverWithEverything();
+  await using watched = new Watched(server);
+  await until(() => server.streamCount === 1, "the stream is open");
+  failOn(server, "prompts/list", -32601);
+  server.notify("notifications/prompts/list_changed");
+  await until(() => watched.now.problems.length > 0, "a problem");
+  assertEquals(watched.now.items.prompts, []);
+  assertEquals(watched.tools, ["tool"]);
+});
+
+Deno.test("a server of which every list fails has failed", async () => {
+  const server = serverWithEverything();
+  for (const method of ALL_METHODS) failOn(server, method, -32603);
+  await using watched = new Watched(server);
+  await watched.reaches("failed");
+  server.replies.clear();
+  await watched.reaches("ready");
 });

@@ -19,6 +19,7 @@ import {
   type RequestLimits,
   ServerExchange,
 } from "../../shared/upstream/server_exchange.ts";
+import { KINDS, LIST_KINDS, type ListKind } from "../catalog/kinds.ts";
 import { type ListPage, readPage } from "./list_page.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
@@ -32,8 +33,8 @@ export interface UpstreamLimits {
   readonly pingMs: number;
   /** Bytes of one list, all pages together. */
   readonly listBytes: number;
-  /** Tools taken. */
-  readonly tools: number;
+  /** Items taken of one list. */
+  readonly items: number;
   /** Pages read. */
   readonly pages: number;
 }
@@ -65,8 +66,10 @@ export interface UpstreamList {
 export interface UpstreamSession {
   /** The server as it introduced itself. */
   readonly introduction: ServerIntroduction;
-  /** Reads the whole list of tools; empty where the server has no tools. */
-  listTools(signal: AbortSignal): Promise<UpstreamList>;
+  /** The lists that it has, going by the capabilities it declared. */
+  readonly kinds: readonly ListKind[];
+  /** Reads a whole list; empty where the server has no such list. */
+  list(kind: ListKind, signal: AbortSignal): Promise<UpstreamList>;
   /** Asks for a sign of life. */
   ping(signal: AbortSignal): Promise<void>;
   /** Reads the notification stream until it ends. */
@@ -108,6 +111,7 @@ export async function openUpstream(
 
 class OpenSession implements UpstreamSession {
   readonly introduction: ServerIntroduction;
+  readonly kinds: readonly ListKind[];
   readonly #exchange: ServerExchange;
   readonly #options: UpstreamOptions;
 
@@ -118,40 +122,52 @@ class OpenSession implements UpstreamSession {
   ) {
     this.#exchange = exchange;
     this.introduction = introduction;
+    this.kinds = LIST_KINDS.filter((kind) =>
+      isObject(member(introduction.capabilities, KINDS[kind].capability))
+    );
     this.#options = options;
   }
 
-  async listTools(signal: AbortSignal): Promise<UpstreamList> {
-    if (!isObject(member(this.introduction.capabilities, "tools"))) {
+  async list(kind: ListKind, signal: AbortSignal): Promise<UpstreamList> {
+    if (!this.kinds.includes(kind)) {
       return { items: [], problems: [], tookMs: 0 };
     }
     const { limits, now } = this.#options;
     const started = now();
-    const list = await readList(
+    const { items, problems } = await readList(
       (cursor, maxBytes) =>
-        this.#page(cursor, {
+        this.#page(kind, cursor, {
           signal,
           timeoutMs: Math.max(1, limits.listMs - (now() - started)),
           maxBytes,
         }),
       limits,
     );
-    return { ...list, tookMs: Math.round(now() - started) };
+    return {
+      items,
+      problems: problems.map((problem) => `${KINDS[kind].method}: ${problem}`),
+      tookMs: Math.round(now() - started),
+    };
   }
 
-  async #page(cursor: string | undefined, limits: RequestLimits) {
+  async #page(
+    kind: ListKind,
+    cursor: string | undefined,
+    limits: RequestLimits,
+  ): Promise<SizedPage> {
+    const { method, member } = KINDS[kind];
     const params = cursor === undefined
       ? undefined
       : JSON.stringify({ cursor });
     const { bytes, result } = await this.#exchange.request(
-      "tools/list",
+      method,
       params,
       limits,
     );
-    const page = readPage(bytes, result, "tools");
+    const page = readPage(bytes, result, member);
     if (page !== undefined) return { ...page, size: bytes.byteLength };
     throw new UpstreamError("invalid answer", {
-      message: "the answer is not MCP: tools/list has no array of tools",
+      message: `the answer is not MCP: ${method} has no array of ${member}`,
     });
   }
 
@@ -189,14 +205,14 @@ export interface SizedPage extends ListPage {
  */
 export async function readList(
   page: (cursor: string | undefined, maxBytes: number) => Promise<SizedPage>,
-  limits: Pick<UpstreamLimits, "listBytes" | "tools" | "pages">,
+  limits: Pick<UpstreamLimits, "listBytes" | "items" | "pages">,
 ): Promise<Omit<UpstreamList, "tookMs">> {
   const items: Uint8Array[] = [];
   const seen = new Set<string>();
   let cursor: string | undefined;
   let left = limits.listBytes;
   const cut = (why: string) => ({
-    items: items.slice(0, limits.tools),
+    items: items.slice(0, limits.items),
     problems: [`the list is cut: ${why}`],
   });
   for (let pages = 0; pages < limits.pages; pages++) {
@@ -213,8 +229,8 @@ export async function readList(
     }
     items.push(...read.items);
     left -= read.size;
-    if (items.length > limits.tools) {
-      return cut(`it has more than ${limits.tools} tools`);
+    if (items.length > limits.items) {
+      return cut(`it has more than ${limits.items} items`);
     }
     cursor = read.nextCursor;
     if (cursor === undefined) return { items, problems: [] };

@@ -19,7 +19,7 @@ const LIMITS: UpstreamLimits = {
   listMs: 5_000,
   pingMs: 5_000,
   listBytes: 100_000,
-  tools: 10,
+  items: 10,
   pages: 4,
 };
 const NEVER = new AbortController().signal;
@@ -57,7 +57,7 @@ for (const streams of [false, true]) {
     const server = serverWith([[toolText("1"), odd], [], [toolText("é")]]);
     server.streams = streams;
     const session = await open(server);
-    const list = await session.listTools(NEVER);
+    const list = await session.list("tools", NEVER);
     assertEquals(textOf(list.items), [toolText("1"), odd, toolText("é")]);
     assertEquals(list.problems, []);
     await session.close();
@@ -77,7 +77,7 @@ for (const streams of [false, true]) {
     ];
     const server = serverWith([[toolText("1"), ...doubtful, toolText("2")]]);
     server.streams = streams;
-    const list = await (await open(server)).listTools(NEVER);
+    const list = await (await open(server)).list("tools", NEVER);
     assertEquals(textOf(list.items), [
       toolText("1"),
       ...doubtful,
@@ -119,7 +119,7 @@ for (const { name, result, says } of INVALID_LISTS) {
       json(`{"jsonrpc":"2.0","id":2,"result":${result}}`),
     );
     const error = await assertRejects(
-      () => session.listTools(NEVER),
+      () => session.list("tools", NEVER),
       UpstreamError,
     );
     assertEquals(error.kind, "invalid answer");
@@ -131,7 +131,7 @@ Deno.test("a session carries its id, its revision and credentials", async () => 
   const server = serverWith([[]]);
   server.revision = "2025-06-18";
   const session = await open(server);
-  await session.listTools(NEVER);
+  await session.list("tools", NEVER);
   const [initialize, initialized, list] = server.seen;
   assertEquals(initialize?.headers.get("mcp-session-id"), null);
   assertStringIncludes(initialize!.body, '"protocolVersion":"2025-11-25"');
@@ -160,7 +160,7 @@ Deno.test("a session answers pings and refuses what else a server asks", async (
   ];
   const heard: string[] = [];
   const session = await open(server, {}, heard);
-  const { items } = await session.listTools(NEVER);
+  const { items } = await session.list("tools", NEVER);
   assertEquals(items.length, 1);
   assert(heard.includes("notifications/tools/list_changed"));
   const replies = () => server.seen.map(({ body }) => body);
@@ -179,28 +179,28 @@ const CUT = [
     pages: [["1"], ["2"], ["3"], ["4"], ["5"]],
     limits: {},
     items: 4,
-    problem: "the list is cut: it has more than 4 pages",
+    problem: "tools/list: the list is cut: it has more than 4 pages",
   },
   {
     name: "tools",
     pages: [["1", "2"], ["3", "4"]],
-    limits: { tools: 3 },
+    limits: { items: 3 },
     items: 3,
-    problem: "the list is cut: it has more than 3 tools",
+    problem: "tools/list: the list is cut: it has more than 3 items",
   },
   {
     name: "bytes",
     pages: [["1"], ["2".repeat(100)], ["3".repeat(300)]],
     limits: { listBytes: 400 },
     items: 2,
-    problem: "the list is cut: it is larger than 400 bytes",
+    problem: "tools/list: the list is cut: it is larger than 400 bytes",
   },
 ];
 for (const { name, pages, limits, items, problem } of CUT) {
   Deno.test(`a session cuts a list of too many ${name} and says so`, async () => {
     const server = serverWith(pages.map((page) => page.map((n) => `"${n}"`)));
     const session = await open(server, limits);
-    const list = await session.listTools(NEVER);
+    const list = await session.list("tools", NEVER);
     assertEquals(list.items.length, items);
     assertEquals(list.problems, [problem]);
   });
@@ -217,8 +217,10 @@ Deno.test("a session ends with a list whose cursors go in a circle", async () =>
       result: { tools: [], nextCursor: id % 2 === 0 ? "a" : "b" },
     });
   });
-  const list = await (await open(server, { pages: 50 })).listTools(NEVER);
-  assertEquals(list.problems, ["the list is cut: its cursors go in a circle"]);
+  const list = await (await open(server, { pages: 50 })).list("tools", NEVER);
+  assertEquals(list.problems, [
+    "tools/list: the list is cut: its cursors go in a circle",
+  ]);
   assertEquals(pages, 3);
 });
 
@@ -350,7 +352,7 @@ Deno.test("a server that is below the minimum gets its session back", async () =
 Deno.test("a server with prompts and no tools has an empty list", async () => {
   const server = new ScriptedServer();
   server.capabilities = '{"prompts":{}}';
-  const list = await (await open(server)).listTools(NEVER);
+  const list = await (await open(server)).list("tools", NEVER);
   assertEquals(list.items, []);
   assertEquals(server.count("tools/list"), 0);
 });
@@ -361,7 +363,7 @@ Deno.test("a session that is gone is told from a server that is gone", async () 
   server.sessions.clear();
   for (
     const use of [
-      () => session.listTools(NEVER),
+      () => session.list("tools", NEVER),
       () => session.ping(NEVER),
       () => session.listen(NEVER, () => {}),
     ]
@@ -382,7 +384,7 @@ Deno.test("a request that is never answered times out", async () => {
   const session = await open(server, { listMs: 20 });
   server.hangsOn = ["tools/list"];
   const error = await assertRejects(
-    () => session.listTools(NEVER),
+    () => session.list("tools", NEVER),
     UpstreamError,
   );
   assertEquals(error.kind, "timed out");

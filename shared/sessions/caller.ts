@@ -44,7 +44,7 @@ export interface Caller {
  * const keys = new KeyRing(new Uint8Array(32));
  * const header = signCaller(keys, { identity: "", route: "/mcp" }, 0);
  * assertEquals(readCaller(keys, header, 1_000)?.route, "/mcp");
- * assertEquals(readCaller(keys, header, 60_000), undefined);
+ * assertEquals(readCaller(keys, header, 360_000), undefined);
  * ```
  */
 export function signCaller(

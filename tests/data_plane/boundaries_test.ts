@@ -161,7 +161,7 @@ proves("request trailers reach no server", async () => {
     key: await Deno.readTextFile(new URL("server.key", fixture)),
     cert: await Deno.readTextFile(new URL("server.pem", fixture)),
   });
-  server.on("stream", (stream, headers) => {
+  server.on("stream", (stream: http2.ServerHttp2Stream, headers) => {
     let text = "";
     stream.on("trailers", (given) => trailers.push({ ...given }));
     stream.on("error", () => {});
