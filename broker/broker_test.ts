@@ -51,6 +51,7 @@ class World implements AsyncDisposable {
         queueBytes: 100_000,
         keepAliveMs: 60_000,
         streamsPerSession: 4,
+        streams: 100,
       },
       version: "1",
       settleMs: 5_000,

@@ -46,6 +46,7 @@ class Front {
     queueBytes: 10_000,
     keepAliveMs: 60_000,
     streamsPerSession: 2,
+    streams: 100,
   });
   readonly ended: OpenBackend[] = [];
   readonly sessions = new Sessions({

@@ -117,7 +117,7 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
   "too many streams": {
     status: 429,
     code: -32600,
-    message: "Too many streams open in this session",
+    message: "Too many streams open",
     retryable: true,
   },
   // What is asked for.

@@ -35,6 +35,11 @@ export interface Limits {
   readonly sessionsPerIdentity: number;
   /** Streams open at once in one session. */
   readonly streamsPerSession: number;
+  /**
+   * Streams open at once in one broker. Each takes a file descriptor, and a
+   * process that runs out of them once takes no connections any more.
+   */
+  readonly streams: number;
   /** Calls in flight at once in one session. */
   readonly callsPerSession: number;
   /** Bytes of one server's whole list, all pages together. */
@@ -73,6 +78,7 @@ export const LIMITS: Limits = {
   sessions: 10_000,
   sessionsPerIdentity: 100,
   streamsPerSession: 4,
+  streams: 8_000,
   callsPerSession: 32,
   listBytes: 10 * MIB,
   toolsPerServer: 1_000,

@@ -22,6 +22,8 @@ export interface StreamOwner {
 export interface HubLimits extends StreamLimits {
   /** Streams open at once in one session. */
   readonly streamsPerSession: number;
+  /** Streams open at once in all. */
+  readonly streams: number;
 }
 
 interface Listener {
@@ -46,10 +48,13 @@ export class Hub {
     return this.#count;
   }
 
-  /** Opens a stream; undefined where the session has too many. */
+  /** Opens a stream; undefined where the session, or all, have too many. */
   open(owner: StreamOwner): ClientStream | undefined {
     const listeners = this.#sessions.get(owner.id) ?? [];
-    if (listeners.length >= this.#limits.streamsPerSession) return undefined;
+    const { streamsPerSession, streams } = this.#limits;
+    if (listeners.length >= streamsPerSession || this.#count >= streams) {
+      return undefined;
+    }
     const stream = new ClientStream(this.#limits, () => this.#remove(listener));
     const listener: Listener = { owner, stream };
     listeners.push(listener);

@@ -7,6 +7,7 @@ const LIMITS = {
   queueBytes: 10_000,
   keepAliveMs: 60_000,
   streamsPerSession: 2,
+  streams: 5,
 };
 
 function owner(id: string, more: Partial<StreamOwner> = {}): StreamOwner {
@@ -50,6 +51,15 @@ Deno.test("the hub opens so many streams per session, and again when one ends", 
   await first!.body.cancel();
   assert(hub.open(owner("a")) !== undefined);
   assertEquals(hub.count, 3);
+  hub.endAll();
+});
+
+Deno.test("the hub opens so many streams in all, whosever they are", async () => {
+  const hub = new Hub(LIMITS);
+  const open = ["a", "b", "c", "d", "e"].map((id) => hub.open(owner(id)));
+  assertEquals(hub.open(owner("f")), undefined);
+  await open[0]!.body.cancel();
+  assert(hub.open(owner("f")) !== undefined);
   hub.endAll();
 });
 
