@@ -44,8 +44,8 @@ export interface Limits {
   readonly callsPerSession: number;
   /** Bytes of one server's whole list, all pages together. */
   readonly listBytes: number;
-  /** Tools taken from one server. */
-  readonly toolsPerServer: number;
+  /** Items taken of one list of one server: tools, prompts, resources. */
+  readonly itemsPerServer: number;
   /** Pages of a list read from one server. */
   readonly pagesPerServer: number;
   /** Milliseconds that an answer of a remote session store may take. */
@@ -81,7 +81,7 @@ export const LIMITS: Limits = {
   streams: 8_000,
   callsPerSession: 32,
   listBytes: 10 * MIB,
-  toolsPerServer: 1_000,
+  itemsPerServer: 1_000,
   pagesPerServer: 50,
   storeMs: 50,
   connectMs: 2 * SECOND,

@@ -18,7 +18,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   listMs: LIMITS.listMs,
   pingMs: 5_000,
   listBytes: LIMITS.listBytes,
-  items: LIMITS.toolsPerServer,
+  items: LIMITS.itemsPerServer,
   pages: LIMITS.pagesPerServer,
 };
 
