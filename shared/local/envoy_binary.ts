@@ -169,6 +169,8 @@ async function run(
 ): Promise<{ success: boolean; lines: readonly string[] }> {
   const child = new Deno.Command(command, {
     args: [...args],
+    // Into a folder of our own: pip need not warn whoever runs it as root.
+    env: { PIP_ROOT_USER_ACTION: "ignore" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
