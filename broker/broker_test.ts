@@ -11,7 +11,7 @@ import { until } from "./_testing/until.ts";
 import { Broker } from "./broker.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { Metrics } from "../shared/telemetry.ts";
-import { waitOnTimer } from "./upstream/alarm.ts";
+import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { PATIENCE } from "./upstream/health.ts";
 import { openUpstream } from "./upstream/upstream_session.ts";
 

@@ -7,6 +7,7 @@
 
 import { type Catalog, CATALOG_PATH } from "../shared/catalog.ts";
 import type { Logger } from "../shared/log.ts";
+import type { Wait } from "../shared/wait_on_timer.ts";
 
 /** What following needs. */
 export interface FollowOptions {
@@ -20,8 +21,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** `fetch`, or a stand-in. */
   readonly fetch: typeof fetch;
-  /** Waits; rejects when the signal aborts. */
-  readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Waits between attempts. */
+  readonly delay: Wait;
   /** Log of the connection. */
   readonly log: Logger;
 }
@@ -64,7 +65,7 @@ export async function followCatalog(options: FollowOptions): Promise<void> {
       }
       options.onAttempt();
       // A restarted broker may know less at first: ask for whatever it has.
-      await options.delay(retryMs, signal).catch(() => {});
+      await options.delay(retryMs, signal);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
   }

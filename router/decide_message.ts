@@ -12,7 +12,7 @@ import type {
   StringSpan,
 } from "../shared/jsonrpc/message.ts";
 import { removePrefix } from "../shared/jsonrpc/splice.ts";
-import { members, stringSpan } from "../shared/jsonrpc/values.ts";
+import { kindOf, members, stringSpan } from "../shared/jsonrpc/values.ts";
 import { variantAmong } from "../shared/jsonrpc/variants.ts";
 import type { NamedKind, RouteTable } from "./route_table.ts";
 
@@ -192,7 +192,7 @@ function byReference(
   const { bytes } = context;
   const { id } = request;
   const ref = request.params?.ref;
-  if (ref === undefined || bytes[ref.start] !== OPEN_OBJECT) {
+  if (ref === undefined || kindOf(bytes, ref) !== "object") {
     return invalid(id, "params.ref must be an object");
   }
   const found = members(bytes, ref);
@@ -201,9 +201,9 @@ function byReference(
   }
   const text = (key: string): StringSpan | undefined => {
     const span = found.get(key);
-    return span === undefined || bytes[span.start] !== QUOTE
-      ? undefined
-      : stringSpan(bytes, span);
+    return span !== undefined && kindOf(bytes, span) === "string"
+      ? stringSpan(bytes, span)
+      : undefined;
   };
   switch (text("type")?.value) {
     case "ref/prompt":
@@ -224,9 +224,6 @@ const MAX_METHOD = 128;
 const MAX_NAME = 256;
 /** Longest URI that goes on: it becomes a header. */
 const MAX_URI = 8192;
-
-const OPEN_OBJECT = 0x7b;
-const QUOTE = 0x22;
 
 function invalid(id: string, detail: string): MessageDecision {
   return { kind: "refuse", refusal: { kind: "invalid params", detail }, id };

@@ -76,7 +76,7 @@ const MAY_CROSS: ReadonlySet<string> = new Set([
 ]);
 
 /** Tells whether a header of a server's answer may reach the client. */
-export function mayCross(name: string): boolean {
+function mayCross(name: string): boolean {
   // x-ratelimit-* is what Envoy's own filters say.
   return MAY_CROSS.has(name) || name.startsWith("x-ratelimit-");
 }

@@ -262,68 +262,41 @@ export class Exchange {
   /** Answers the response's headers, where the request went to a server. */
   async responseHeaders(head: ResponseHead): Promise<Answer> {
     const routed = this.#routed;
-    const decision = routed === undefined
-      ? decideBrokerResponse(head)
-      : decideResponse(
-        head,
-        routed.call.server.name,
-        routed.backend.id !== undefined,
-      );
+    if (routed === undefined) {
+      return finished(decideBrokerResponse(head), this.#id);
+    }
+    const { call, backend } = routed;
+    const decision = decideResponse(
+      head,
+      call.server.name,
+      backend.id !== undefined,
+    );
     switch (decision.kind) {
       case "session lost":
         return await this.#recover(routed);
       case "misrouted":
-        return this.#misrouted(routed);
+        return this.#misrouted(call);
       case "session doubtful":
-        return await this.#isKnown(routed)
-          ? this.#finish(decision.otherwise, routed)
+        return await this.#ports.knows(call.server, backend, routed.headers)
+          ? finished(decision.otherwise, call.id)
           : await this.#recover(routed);
       default:
-        return this.#finish(decision, routed);
+        return finished(decision, call.id);
     }
   }
 
-  #finish(
-    decision: FinalResponseDecision,
-    routed: RoutedCall | undefined,
-  ): Answer {
-    switch (decision.kind) {
-      case "pass":
-        return decision.remove.length === 0
-          ? { kind: "continue" }
-          : { kind: "continue", headers: { set: [], remove: decision.remove } };
-      case "refuse": {
-        const reply = refusal(decision.refusal, routed?.call.id ?? this.#id);
-        return {
-          ...reply,
-          status: decision.status ?? reply.status,
-          headers: [...reply.headers, ...decision.headers],
-        };
-      }
-      default:
-        return decision satisfies never;
-    }
-  }
-
-  #misrouted(routed: RoutedCall | undefined): Answer {
-    const server = routed?.call.server;
+  #misrouted({ server, id }: ServerCall): Answer {
     this.#ports.log.error("call reached the broker instead of its server", {
-      server: server?.name,
+      server: server.name,
       remedy: `let Envoy's ext_proc filter change :authority ` +
         `(mutation_rules.allow_all_routing: true) and route the host ` +
-        `${server?.hostname} to the server; or match x-destination-mcp in ` +
+        `${server.hostname} to the server; or match x-destination-mcp in ` +
         `routes and start the router with --steering header`,
     });
     return refusal({
       kind: "internal error",
-      detail: `Envoy does not route calls to ${server?.name}`,
-    }, routed?.call.id ?? null);
-  }
-
-  async #isKnown(routed: RoutedCall | undefined): Promise<boolean> {
-    if (routed === undefined) return true;
-    const { call, backend, headers } = routed;
-    return await this.#ports.knows(call.server, backend, headers);
+      detail: `Envoy does not route calls to ${server.name}`,
+    }, id);
   }
 
   /** The exchange is over, however it ended. */
@@ -414,10 +387,7 @@ export class Exchange {
    * did not run: in a new session, by the router itself, because a complete
    * reply is all that Envoy takes at this point.
    */
-  async #recover(routed: RoutedCall | undefined): Promise<Answer> {
-    if (routed === undefined) {
-      throw new Error("Cannot recover a call: the request went to the broker");
-    }
+  async #recover(routed: RoutedCall): Promise<Answer> {
     const { call, session, backend } = routed;
     this.#ports.log.info("session lost by server", {
       server: call.server.name,
@@ -461,7 +431,7 @@ export class Exchange {
           call.id,
         );
       case "refuse":
-        return this.#finish(decision, routed);
+        return finished(decision, call.id);
       case "pass":
         return {
           kind: "reply",
@@ -528,6 +498,26 @@ export function refusal(reason: Refusal, id: string | null): Reply {
     body,
     details: `mcp_${reason.kind.replaceAll(" ", "_")}`,
   };
+}
+
+/** Answers response headers by what was decided about them. */
+function finished(decision: FinalResponseDecision, id: string | null): Answer {
+  switch (decision.kind) {
+    case "pass":
+      return decision.remove.length === 0
+        ? { kind: "continue" }
+        : { kind: "continue", headers: { set: [], remove: decision.remove } };
+    case "refuse": {
+      const reply = refusal(decision.refusal, id);
+      return {
+        ...reply,
+        status: decision.status ?? reply.status,
+        headers: [...reply.headers, ...decision.headers],
+      };
+    }
+    default:
+      return decision satisfies never;
+  }
 }
 
 function stripped(head: ReadHead, phases: Phases): Continue {

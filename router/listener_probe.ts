@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Wait } from "../shared/wait_on_timer.ts";
+
 /** What a try found out. */
 export type ProbeOutcome =
   /** Connected, and the server spoke first, as HTTP/2 servers do. */
@@ -20,8 +22,8 @@ export type ProbeOutcome =
 export interface ProbeOptions {
   /** Tries once. */
   readonly probe: () => Promise<ProbeOutcome>;
-  /** Waits; rejects when the signal aborts. */
-  readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Waits between tries. */
+  readonly delay: Wait;
   /** Called once, when the listener is given up; probing ends. */
   readonly onDead: () => void;
   /** Ends the probing. */
@@ -38,7 +40,7 @@ export async function watchListener(options: ProbeOptions): Promise<void> {
   const { signal } = options;
   let silent = 0;
   while (!signal.aborted) {
-    await options.delay(EVERY_MS, signal).catch(() => {});
+    await options.delay(EVERY_MS, signal);
     if (signal.aborted) return;
     const outcome = await options.probe();
     if (outcome === "answers") silent = 0;

@@ -21,6 +21,7 @@ import { Sessions } from "../shared/sessions/sessions.ts";
 import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { VERSION } from "../shared/version.ts";
+import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { createCallSlots } from "./call_slots.ts";
 import { followCatalog } from "./catalog_client.ts";
 import type { Deadline, ExchangePorts } from "./exchange.ts";
@@ -268,22 +269,6 @@ function connectTo(address: Address): Promise<Deno.Conn> {
 function deadlineIn(ms: number): Deadline {
   const end = performance.now() + ms;
   return { left: () => Math.max(0, end - performance.now()) };
-}
-
-/** Waits on a timer; rejects when the signal aborts. */
-function waitOnTimer(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }
 
 if (import.meta.main) {

@@ -52,14 +52,10 @@ export interface NativeListener {
  * @param inject What grpc-js takes connections by.
  * @throws {Error} If the address cannot be listened on.
  */
-export async function listenNatively(
+export function listenNatively(
   address: Address,
   inject: (connection: Duplex) => void,
-): Promise<NativeListener> {
-  if (address.kind === "unix") {
-    // A socket that a killed predecessor left behind would refuse us.
-    await Deno.remove(address.path).catch(() => {});
-  }
+): NativeListener {
   const listener = address.kind === "unix"
     ? Deno.listen({ transport: "unix", path: address.path })
     : Deno.listen({ hostname: address.host, port: address.port });

@@ -130,8 +130,12 @@ export async function serveProcessor(
   const listeners: { close(): void }[] = [];
   const addresses: Address[] = [];
   for (const address of options.addresses) {
+    if (address.kind === "unix") {
+      // A socket that a killed predecessor left behind would refuse us.
+      await Deno.remove(address.path).catch(() => {});
+    }
     if (NATIVE_ONLY) {
-      const native = await listenNatively(
+      const native = listenNatively(
         address,
         (connection) => injector.injectConnection(connection),
       );
@@ -173,10 +177,6 @@ async function listen(
   listener: NetServer,
   address: Address,
 ): Promise<Address> {
-  if (address.kind === "unix") {
-    // A socket that a killed predecessor left behind would refuse us.
-    await Deno.remove(address.path).catch(() => {});
-  }
   await new Promise<void>((resolve, reject) => {
     listener.once("error", reject);
     listener.listen(

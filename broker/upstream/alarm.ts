@@ -4,22 +4,7 @@
  * @module
  */
 
-/** Waits so many milliseconds, or until `signal` aborts; never rejects. */
-export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
-
-/** Waits with a timer. */
-export function waitOnTimer(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
+import type { Wait } from "../../shared/wait_on_timer.ts";
 
 /** Wakes whoever waits; rung while nobody does, it wakes the next one. */
 export class Alarm {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { Alarm, waitOnTimer } from "./alarm.ts";
+import { waitOnTimer } from "../../shared/wait_on_timer.ts";
+import { Alarm } from "./alarm.ts";
 
 const NEVER = new AbortController().signal;
 const DAY = 86_400_000;

@@ -20,7 +20,8 @@ import {
   type ListKind,
   NO_ITEMS,
 } from "../catalog/kinds.ts";
-import { Alarm, type Wait } from "./alarm.ts";
+import type { Wait } from "../../shared/wait_on_timer.ts";
+import { Alarm } from "./alarm.ts";
 import {
   afterFailure,
   backoff,

@@ -5,7 +5,7 @@ import { toolText } from "../_testing/tools.ts";
 import { type Recorder, recorder } from "../_testing/recorder.ts";
 import { ScriptedServer } from "../_testing/scripted_server.ts";
 import { until } from "../_testing/until.ts";
-import { waitOnTimer } from "./alarm.ts";
+import { waitOnTimer } from "../../shared/wait_on_timer.ts";
 import { PATIENCE, type Patience } from "./health.ts";
 import {
   type ServerSnapshot,

@@ -15,6 +15,7 @@
  * @module
  */
 
+import type { Wait } from "../wait_on_timer.ts";
 import { Buffer } from "node:buffer";
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -50,9 +51,6 @@ export interface OpenBackend {
 
 /** Opens a session with a server; gives up when `signal` aborts. */
 export type OpenSession = (signal: AbortSignal) => Promise<BackendSession>;
-
-/** Waits so many milliseconds, or until `signal` aborts; never rejects. */
-export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
 
 /** What {@linkcode BackendSessions} works with. */
 export interface BackendSessionsOptions {

@@ -26,11 +26,11 @@ import {
   BackendSessions,
   type OpenBackend,
   type OpenSession,
-  type Wait,
 } from "./backend_sessions.ts";
 import type { KeyRing } from "./keys.ts";
 import { seal, unseal } from "./seal.ts";
 import type { SessionStore, StoredSession } from "./store.ts";
+import { type Wait, waitOnTimer } from "../wait_on_timer.ts";
 import { readSession, type SessionClaims, signSession } from "./token.ts";
 
 export type {
@@ -38,7 +38,6 @@ export type {
   BackendSession,
   OpenBackend,
   OpenSession,
-  Wait,
 } from "./backend_sessions.ts";
 
 /** A live client session, as its token describes it. */
@@ -506,15 +505,4 @@ function refused(
     kind: "refused",
     refusal: detail === undefined ? { kind } : { kind, detail },
   };
-}
-
-function waitOnTimer(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }
