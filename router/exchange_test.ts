@@ -1,9 +1,9 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { GatewayError } from "../shared/errors.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
 import type { Answer, Continue, HeaderEntry, Reply } from "./answer.ts";
 import { createCallSlots } from "./call_slots.ts";
-import { Exchange, type ExchangePorts } from "./exchange.ts";
+import { type Deadline, Exchange, type ExchangePorts } from "./exchange.ts";
 import { RouteTable } from "./route_table.ts";
 import { config, server, SILENT } from "../shared/_testing.ts";
 
@@ -335,6 +335,41 @@ Deno.test("Exchange limits the calls in flight, and frees a place at its end", a
   first.exchange.close();
   first.exchange.close();
   continued(await post(ports, call("weather_now")).answer);
+});
+
+Deno.test("Exchange takes no place for a client that left while it looked", async () => {
+  const verified = Promise.withResolvers<ClientSession>();
+  const { ports } = world({ verify: () => verified.promise });
+  const { exchange, answer } = post(ports, call("weather_now"));
+  exchange.close();
+  verified.resolve(session);
+  assertEquals((await answer).kind, "reply");
+  assertEquals(ports.slots.take(session.id), true);
+});
+
+Deno.test("Exchange opens and runs again within one deadline", async () => {
+  const opened: Deadline[] = [];
+  const ran: Deadline[] = [];
+  const { ports } = world({
+    deadline: () => ({ left: () => 1000 }),
+    open: (_session, _server, _authorization, deadline) => {
+      opened.push(deadline);
+      return Promise.resolve({ id: "b", revision: "2025-06-18" });
+    },
+    run: (_call, _backend, _headers, deadline) => {
+      ran.push(deadline);
+      return Promise.resolve({
+        status: 200,
+        headers: [["content-type", "application/json"]],
+        body: new Uint8Array(),
+      });
+    },
+  });
+  const { exchange, answer } = post(ports, call("weather_now"));
+  await answer;
+  await exchange.responseHeaders({ headers: [[":status", "404"]] });
+  assertEquals([opened.length, ran.length], [2, 1]);
+  assertStrictEquals(ran[0], opened[1]);
 });
 
 Deno.test("Exchange recovers a call whose server lost the session", async () => {
