@@ -45,6 +45,7 @@ export type RefusalKind =
   | "server timed out"
   | "session lost"
   | "session opening"
+  | "request gone"
   | "catalog unavailable"
   | "store unavailable"
   | "not configured"
@@ -174,6 +175,13 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     code: -32603,
     message: "MCP server is still opening a session",
     retryable: true,
+  },
+  // A response, or a stream to take up, that nobody waits for any more; not
+  // 404, which would end the client's own session.
+  "request gone": {
+    status: 400,
+    code: -32600,
+    message: "The MCP server does not wait for this any more",
   },
   "catalog unavailable": {
     status: 503,

@@ -19,6 +19,12 @@ export interface StringSpan extends Span {
   readonly value: string;
 }
 
+/** A value as it is written, and where it stands. */
+export interface RawSpan extends Span {
+  /** Raw JSON text. */
+  readonly text: string;
+}
+
 /** Members common to all messages. */
 export interface MessageBase {
   /** The whole message (differs from the whole body in a batch). */
@@ -78,8 +84,10 @@ export interface Params extends Span {
   readonly ref?: Span;
   /** `params.protocolVersion`, where it is a string (initialize). */
   readonly protocolVersion?: StringSpan;
-  /** `params.requestId`, raw JSON text (notifications/cancelled). */
-  readonly requestId?: string;
+  /** `params.requestId`, where it can be an id (notifications/cancelled). */
+  readonly requestId?: RawSpan;
+  /** `params.progressToken`, likewise (notifications/progress). */
+  readonly progressToken?: RawSpan;
 }
 
 /** Why bytes are not a message that may be passed on. */

@@ -52,6 +52,7 @@ const PARAMS = names([
   "cursor",
   "protocolVersion",
   "requestId",
+  "progressToken",
   "capabilities",
   "clientInfo",
 ]);
@@ -247,8 +248,11 @@ function readParams(reader: Reader, draft: Draft): boolean {
         if (first === QUOTE) params[name] = stringAt(reader, start);
         break;
       case "requestId":
+      case "progressToken":
         if (isId(reader, first)) {
-          params[name] = decodeText(reader.bytes, start, reader.position);
+          const end = reader.position;
+          const text = decodeText(reader.bytes, start, end);
+          params[name] = { start, end, text };
         }
         break;
       case "arguments":

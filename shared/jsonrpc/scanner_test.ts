@@ -34,14 +34,14 @@ Deno.test("scan() finds all that routing reads, with its spans", () => {
   const body = ' {"jsonrpc":"2.0","id":"a1","method":"tools/call","params":' +
     '{ "name" : "wea\\u0074her_x" ,"uri":"a:b","arguments":[1, 2],"_meta":{},' +
     '"ref":{"type":"ref/prompt"},"protocolVersion":"2025-11-25",' +
-    '"requestId": 9007199254740993,"more":null}}\n';
+    '"requestId": 9007199254740993,"progressToken":"t\\u0031","more":null}}\n';
   const found = message(body);
   assert(found.kind === "request");
   assertEquals(found.method, "tools/call");
   assertEquals(found.id, '"a1"');
   const { params } = found;
   assert(params !== undefined);
-  const { name, uri, protocolVersion, requestId, meta, ref } = params;
+  const { name, uri, protocolVersion, meta, ref } = params;
   const raw = (span: { start: number; end: number } | undefined) =>
     span === undefined ? undefined : body.slice(span.start, span.end);
   assertEquals(raw(found.span), body.trim());
@@ -53,7 +53,11 @@ Deno.test("scan() finds all that routing reads, with its spans", () => {
   assertEquals(raw(meta), "{}");
   assertEquals(raw(ref), '{"type":"ref/prompt"}');
   assertEquals(protocolVersion?.value, "2025-11-25");
-  assertEquals(requestId, "9007199254740993");
+  for (const id of ["requestId", "progressToken"] as const) {
+    assertEquals(params[id]?.text, raw(params[id]));
+  }
+  assertEquals(params.requestId?.text, "9007199254740993");
+  assertEquals(params.progressToken?.text, '"t\\u0031"');
 });
 
 const KINDS: readonly { name: string; body: string; want: string }[] = [
@@ -754,7 +758,7 @@ Deno.test("scan() reads a view that begins inside a buffer, and nothing around i
 Deno.test("scan() reads members only where they have their type", () => {
   const found = message(
     call(
-      '{"name":1,"uri":null,"protocolVersion":{},"requestId":1.5,"arguments":2,"ref":""}',
+      '{"name":1,"uri":null,"protocolVersion":{},"requestId":1.5,"progressToken":{},"arguments":2,"ref":""}',
     ),
   );
   assert(found.kind === "request" && found.params !== undefined);
