@@ -28,7 +28,7 @@ Deno.test("freePort() passes over a port that is taken", () => {
   const taken = freePort();
   using _listener = Deno.listen({ port: taken, hostname: "127.0.0.1" });
   releasePort(taken);
-  const draws = [(taken - 20_000) / 12_000];
+  const draws = [(taken - 20_000 + 0.5) / 12_000];
   const port = freePort("127.0.0.1", () => draws.shift() ?? Math.random());
   assertNotEquals(port, taken);
   assert(port >= 20_000 && port < 32_000, "below the ports of connections");
@@ -39,7 +39,7 @@ Deno.test("freePort() gives up where every port is taken", () => {
   using listener = Deno.listen({ port: freePort(), hostname: "127.0.0.1" });
   const { port } = listener.addr as Deno.NetAddr;
   assertThrows(
-    () => freePort("127.0.0.1", () => (port - 20_000) / 12_000),
+    () => freePort("127.0.0.1", () => (port - 20_000 + 0.5) / 12_000),
     Error,
     "Cannot find a free port",
   );
