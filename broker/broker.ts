@@ -7,23 +7,37 @@
  */
 
 import type { GatewayConfig } from "../shared/config/model.ts";
+import { isObject } from "../shared/jsonrpc/parsed.ts";
 import type { Logger } from "../shared/log.ts";
-import type { ServerStatus, Status } from "../shared/status.ts";
-import { CurrentCatalog } from "./catalog/current_catalog.ts";
+import type {
+  ServerStatus,
+  Status,
+  VirtualServerStatus,
+} from "../shared/status.ts";
+import {
+  type CatalogState,
+  CurrentCatalog,
+} from "./catalog/current_catalog.ts";
 import {
   type ByKind,
   changeNotification,
+  KINDS,
   LIST_CAPABILITIES,
   type ListKind,
   NO_ITEMS,
 } from "./catalog/kinds.ts";
 import {
   mergeCatalog,
+  type MergedCatalog,
   type MergedItem,
   type ServerList,
 } from "./catalog/merge.ts";
+import type { PageLimits } from "./catalog/listing.ts";
 import { isUnchanged, type ViewChanges } from "./catalog/views.ts";
 import { Hub, type HubLimits } from "./notifications/hub.ts";
+import type { OwnItems } from "./session_era/list_answers.ts";
+import { callerItems } from "./upstream/caller_items.ts";
+import { CallerLists, type OpenAsCaller } from "./upstream/caller_lists.ts";
 import { Fleet } from "./upstream/fleet.ts";
 import {
   isListed,
@@ -32,9 +46,18 @@ import {
 } from "./upstream/supervisor.ts";
 
 /** What the broker works with. */
-export interface BrokerOptions extends Omit<SupervisorOptions, "onChange"> {
+export interface BrokerOptions
+  extends Omit<SupervisorOptions, "onChange" | "onCallerLists"> {
+  /** Opens sessions as a caller would, for servers that list by caller. */
+  readonly openAsCaller: OpenAsCaller;
   /** Limits of clients' streams. */
   readonly streams: HubLimits;
+  /** Tells brokers, and runs of one broker, apart: random, hexadecimal. */
+  readonly instance: string;
+  /** Told of a client session whose last stream ended. */
+  readonly onSilent?: (session: string) => void;
+  /** How large pages of clients' lists become; the defaults unless given. */
+  readonly pages?: PageLimits;
   /** The gateway's version. */
   readonly version: string;
   /** Milliseconds after which a server that hangs keeps nobody waiting. */
@@ -44,9 +67,13 @@ export interface BrokerOptions extends Omit<SupervisorOptions, "onChange"> {
 /** One broker. */
 export class Broker {
   /** The catalog in force. */
-  readonly catalog: CurrentCatalog = new CurrentCatalog();
+  readonly catalog: CurrentCatalog;
   /** Clients' streams. */
   readonly hub: Hub;
+  /** What servers list for single callers. */
+  readonly callerLists: CallerLists;
+  /** Finds what only one client sees. */
+  readonly ownItems: OwnItems;
   readonly #options: BrokerOptions;
   readonly #log: Logger;
   readonly #fleet: Fleet;
@@ -59,8 +86,32 @@ export class Broker {
   constructor(options: BrokerOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.hub = new Hub(options.streams);
-    this.#fleet = new Fleet({ ...options, onChange: () => this.#changed() });
+    this.catalog = new CurrentCatalog(options.pages);
+    const { streams: limits, instance, onSilent } = options;
+    this.hub = new Hub({
+      limits,
+      instance,
+      ...(onSilent === undefined ? {} : { onSilent }),
+    });
+    this.callerLists = new CallerLists({
+      ...options,
+      open: options.openAsCaller,
+      onLate: (session, kinds) => this.#tell(session, kinds),
+    });
+    this.ownItems = callerItems(
+      this.catalog,
+      this.callerLists,
+      (server) => this.#isRefused(server),
+    );
+    this.#fleet = new Fleet({
+      ...options,
+      onChange: () => this.#changed(),
+      onCallerLists: (server, kinds) => {
+        for (const session of this.callerLists.changed(server)) {
+          this.#tell(session, kinds);
+        }
+      },
+    });
   }
 
   /** Puts a configuration in force. */
@@ -97,6 +148,7 @@ export class Broker {
           state?.merged.problems.get(snapshot.server.name) ?? [],
         )
       ),
+      virtualServers: state === undefined ? [] : describeVirtual(state),
       conflicts: state?.merged.conflicts ?? [],
     };
   }
@@ -104,6 +156,29 @@ export class Broker {
   /** What is known of each server. */
   get servers(): readonly ServerSnapshot[] {
     return this.#fleet.snapshots;
+  }
+
+  /** Whether a server declared a capability when it introduced itself last. */
+  declares(server: string, capability: string): boolean {
+    return this.#fleet.snapshots.some((one) =>
+      one.server.name === server &&
+      isObject(one.introduction?.capabilities[capability])
+    );
+  }
+
+  /**
+   * Has lists of a server read again, soon.
+   *
+   * @param session The session of the client that the server told.
+   */
+  relist(server: string, kinds: readonly ListKind[], session: string): void {
+    const byCaller = this.#config?.servers.some((one) =>
+      one.name === server && one.userSpecificList
+    );
+    if (!byCaller) return this.#fleet.relist(server, kinds);
+    // Whatever changed did so for this caller; of others nobody knows.
+    this.callerLists.changed(server, session);
+    this.#tell(session, kinds);
   }
 
   /** Ends clients' streams, so that they come back to another broker. */
@@ -114,7 +189,22 @@ export class Broker {
   /** Ends everything, sessions with servers too. */
   async close(): Promise<void> {
     this.hub.endAll();
-    await this.#fleet.close();
+    await Promise.all([this.#fleet.close(), this.callerLists.close()]);
+  }
+
+  /** Tells one session that lists have changed. */
+  #tell(session: string, kinds: readonly ListKind[]): void {
+    const capabilities = new Set(kinds.map((kind) => KINDS[kind].capability));
+    for (const capability of capabilities) {
+      const method = changeNotification(capability);
+      this.hub.send(session, JSON.stringify({ jsonrpc: "2.0", method }));
+    }
+  }
+
+  #isRefused(server: string): boolean {
+    return this.#fleet.snapshots.some((one) =>
+      one.server.name === server && one.state === "refused"
+    );
   }
 
   /** Several servers often change at once: one new catalog for all of them. */
@@ -151,7 +241,7 @@ export class Broker {
     // Servers that changed meanwhile are in the next one.
     if (this.#stale) return;
     const changes = this.catalog.replace(config, merged);
-    this.#logProblems(before?.problems, merged.problems);
+    this.#logProblems(before, merged);
     if (isUnchanged(changes)) return;
     this.#log.info("catalog changed", {
       catalog: merged.catalog.version,
@@ -175,15 +265,28 @@ export class Broker {
     return Object.fromEntries(told);
   }
 
-  #logProblems(
-    before: ReadonlyMap<string, readonly string[]> | undefined,
-    after: ReadonlyMap<string, readonly string[]>,
-  ): void {
-    for (const [server, problems] of after) {
-      if (before?.get(server)?.join() === problems.join()) continue;
-      this.#log.warn("listed items left out", { server, problems });
+  #logProblems(before: MergedCatalog | undefined, after: MergedCatalog): void {
+    for (const [server, problems] of after.problems) {
+      if (before?.problems.get(server)?.join() === problems.join()) continue;
+      this.#log.warn("listed items left out or doubtful", { server, problems });
+    }
+    for (const [virtualServer, problems] of after.virtualProblems) {
+      const known = before?.virtualProblems.get(virtualServer)?.join();
+      if (known === problems.join()) continue;
+      this.#log.warn("names selected in vain", { virtualServer, problems });
     }
   }
+}
+
+function describeVirtual(
+  { config, merged, views }: CatalogState,
+): readonly VirtualServerStatus[] {
+  return config.virtualServers.map(({ name }) => ({
+    name,
+    tools: views.get(name)?.items.tools.size ?? 0,
+    prompts: views.get(name)?.items.prompts.size ?? 0,
+    problems: merged.virtualProblems.get(name) ?? [],
+  }));
 }
 
 /** A server's snapshot as the merge wants it. */
@@ -194,6 +297,9 @@ function listOf(snapshot: ServerSnapshot): ServerList {
     listed: isListed(state),
     pending: !known && state !== "refused" && state !== "disabled",
     ...(introduction === undefined ? {} : { revision: introduction.revision }),
+    ...(introduction?.instructions === undefined
+      ? {}
+      : { instructions: introduction.instructions }),
     items,
   };
 }
@@ -204,6 +310,7 @@ function describeServer(
   leftOut: readonly string[],
 ): ServerStatus {
   const { server, introduction, latencyMs, lastError } = snapshot;
+  const capabilities = introduction?.capabilities ?? {};
   const count = (kind: ListKind) =>
     items[kind].filter((item) => item.server === server.name).length;
   return {
@@ -226,8 +333,10 @@ function describeServer(
     problems: [
       ...snapshot.problems,
       ...leftOut,
-      ...(server.userSpecificList
-        ? ["userSpecificList is not acted on yet: every caller sees one list"]
+      ...(server.userSpecificList && isObject(capabilities["resources"])
+        ? [
+          "its resources are not listed: userSpecificList is for tools and prompts, which are found by prefix",
+        ]
         : []),
     ],
   };

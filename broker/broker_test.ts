@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { GatewayConfig } from "../shared/config/model.ts";
+import type { GatewayConfig, ServerConfig } from "../shared/config/model.ts";
 import {
   config as gatewayConfig,
   server as serverConfig,
@@ -8,6 +8,7 @@ import { toolText } from "./_testing/tools.ts";
 import { type Recorder, recorder } from "./_testing/recorder.ts";
 import { ScriptedServer } from "./_testing/scripted_server.ts";
 import { until } from "./_testing/until.ts";
+import { LIMITS } from "../shared/limits.ts";
 import { Broker } from "./broker.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { Metrics } from "../shared/telemetry.ts";
@@ -23,36 +24,45 @@ class World implements AsyncDisposable {
   now = 0;
 
   constructor() {
+    const opening = (
+      server: ServerConfig,
+      headers: readonly (readonly [string, string])[],
+      onNotification: (method: string) => void,
+      signal: AbortSignal,
+    ) =>
+      openUpstream({
+        url: server.url,
+        fetch: (url, init) => this.servers.get(server.name)!.fetch(url, init),
+        headers: () => Promise.resolve(headers),
+        version: "1",
+        limits: {
+          initializeMs: 60_000,
+          listMs: 60_000,
+          pingMs: 1_000,
+          listBytes: 100_000,
+          items: 100,
+          pages: 10,
+        },
+        onNotification,
+        now: () => 0,
+      }, signal);
     this.broker = new Broker({
       open: (server, onNotification, signal) =>
-        openUpstream({
-          url: server.url,
-          fetch: (url, init) => this.servers.get(server.name)!.fetch(url, init),
-          headers: () => Promise.resolve([]),
-          version: "1",
-          limits: {
-            initializeMs: 60_000,
-            listMs: 60_000,
-            pingMs: 1_000,
-            listBytes: 100_000,
-            items: 100,
-            pages: 10,
-          },
-          onNotification,
-          now: () => 0,
-        }, signal),
+        opening(server, [], onNotification, signal),
+      openAsCaller: (server, authorization, signal) =>
+        opening(
+          server,
+          [["authorization", authorization ?? "none"]],
+          () => {},
+          signal,
+        ),
       log: this.log,
       now: () => this.now,
       wait: waitOnTimer,
       random: () => 0,
       patience: { ...PATIENCE, backoffMs: 2, maxBackoffMs: 2, relistGapMs: 1 },
-      streams: {
-        queueEvents: 100,
-        queueBytes: 100_000,
-        keepAliveMs: 60_000,
-        streamsPerSession: 4,
-        streams: 100,
-      },
+      streams: LIMITS,
+      instance: "ab",
       version: "1",
       settleMs: 5_000,
     });
@@ -80,6 +90,7 @@ class World implements AsyncDisposable {
   listen(id: string, view = ""): { told: (of?: string) => number } {
     const stream = this.broker.hub.open({
       id,
+      revision: "2025-11-25",
       view,
       isLive: () => Promise.resolve(true),
     })!;
@@ -173,8 +184,8 @@ Deno.test("the status document says what each server is like", async () => {
     ...gatewayConfig([
       serverConfig("a", { prefix: "a_" }),
       serverConfig("old"),
-      serverConfig("off", { state: "Disabled", userSpecificList: true }),
-    ]),
+      serverConfig("off", { state: "Disabled" }),
+    ], [{ name: "v", tools: ["a_x", "a_gone"], prompts: [] }]),
     version: "v7",
   });
   await until(() => world.broker.settled, "settled");
@@ -189,15 +200,18 @@ Deno.test("the status document says what each server is like", async () => {
       ["off", "disabled", 0, undefined],
     ],
   );
-  const [first, second, third] = status.servers;
-  assertEquals(third?.problems, [
-    "userSpecificList is not acted on yet: every caller sees one list",
-  ]);
+  const [first, second] = status.servers;
   assertEquals(first?.problems, ['tool "bad": inputSchema is missing']);
   assertEquals(first?.revision, "2025-11-25");
   assertEquals(first?.serverInfo, { name: "scripted", version: "0" });
   assertEquals(first?.since, "1970-01-01T00:00:00.000Z");
   assert(second?.lastError?.includes("1999-01-01"));
+  assertEquals(status.virtualServers, [{
+    name: "v",
+    tools: 1,
+    prompts: 0,
+    problems: ['tool "a_gone": no server has it'],
+  }]);
 });
 
 Deno.test("clients are told which of the lists that they see changed", async () => {
@@ -254,12 +268,42 @@ Deno.test("the status document counts prompts and resources, and tells of clashe
   ]);
 });
 
+Deno.test("a server of which a list is said to have changed is asked again", async () => {
+  await using world = new World();
+  const server = world.add("a", "x");
+  world.broker.apply(configOf("a"));
+  await world.lists("a_x");
+  const asked = server.count("prompts/list");
+  server.pages = [[toolText("y")]];
+  world.broker.relist("nobody", ["tools"], "1");
+  world.broker.relist("a", ["tools"], "1");
+  await world.lists("a_y");
+  assertEquals(server.count("prompts/list"), asked);
+});
+
+Deno.test("the broker knows what servers declared", async () => {
+  await using world = new World();
+  world.add("a", "x").capabilities = '{"tools":{},"logging":{}}';
+  world.broker.apply(configOf("a"));
+  await world.lists("a_x");
+  const { broker } = world;
+  assertEquals(
+    [
+      broker.declares("a", "logging"),
+      broker.declares("a", "completions"),
+      broker.declares("b", "logging"),
+    ],
+    [true, false, false],
+  );
+});
+
 Deno.test("the internal pages tell whether the broker is ready, and why not", async () => {
   await using world = new World();
   world.add("a", "x").hangsOn = ["initialize"];
   const draining = new AbortController();
   const pages = internalPages({
     broker: world.broker,
+    held: { opened: () => Promise.resolve(false) },
     configProblems: () => [],
     draining: draining.signal,
   });
@@ -283,14 +327,77 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
   await world.lists("a_x", "a_y");
   world.listen("1");
   const metrics = new Metrics();
-  addBrokerMetrics(metrics, world.broker, () => Promise.resolve(7));
+  const counts = { opening: 1, open: 3, absent: 2, closed: 0 };
+  addBrokerMetrics(metrics, world.broker, { counts }, () => Promise.resolve(7));
   const { body } = await metrics.expose();
   for (
     const line of [
       'mcp_gateway_servers{state="ready"} 1',
       'mcp_gateway_tools{server="a"} 2',
       "mcp_gateway_client_streams 1",
+      "mcp_gateway_client_streams_waiting 0",
+      "mcp_gateway_client_stream_bytes 0",
+      'mcp_gateway_held_streams{state="open"} 3',
       "mcp_gateway_sessions 7",
     ]
   ) assert(body.includes(`${line}\n`), `${line} in ${body}`);
+});
+
+Deno.test("each caller sees its own list of a server that lists by caller", async () => {
+  await using world = new World();
+  world.add("a", "x");
+  const own = world.add("own", "mine");
+  world.broker.apply(gatewayConfig([
+    serverConfig("own", { prefix: "own_", userSpecificList: true }),
+    serverConfig("a"),
+  ]));
+  await world.lists("x");
+  await until(() => own.streamCount === 1, "the server's stream");
+  const listener = world.listen("1");
+  const other = world.listen("2");
+  const namesFor = async (session: string, authorization: string) => {
+    const view = world.broker.catalog.state!.views.get("")!;
+    const client = { session, view, authorization };
+    const items = await world.broker.ownItems("tools", client);
+    return items.map(({ exposed }) => exposed);
+  };
+  assertEquals(await namesFor("1", "alice"), ["own_mine"]);
+  assertEquals(
+    own.seen.filter(({ body }) => body.includes("tools/list"))
+      .map(({ headers }) => headers.get("authorization")),
+    ["alice"],
+  );
+  const [status] = world.broker.status([], true).servers;
+  assertEquals([status?.state, status?.tools], ["ready", 0]);
+  own.pages = [[toolText("other")]];
+  own.notify("notifications/tools/list_changed");
+  await until(() => listener.told("tools") === 1, "its client hears of it");
+  assertEquals(await namesFor("1", "alice"), ["own_other"]);
+  assertEquals(await namesFor("2", "bob"), ["own_other"]);
+  own.pages = [[toolText("third")]];
+  world.broker.relist("own", ["tools"], "1");
+  await until(() => listener.told("tools") === 2, "its client hears of that");
+  assertEquals(await namesFor("1", "alice"), ["own_third"]);
+  assertEquals(other.told("tools"), 0);
+  assertEquals(await namesFor("2", "bob"), ["own_other"]);
+});
+
+Deno.test("a server that is of no use is asked for no caller", async () => {
+  await using world = new World();
+  const own = world.add("own", "mine");
+  own.revision = "1999-01-01";
+  const { broker } = world;
+  broker.apply(gatewayConfig([
+    serverConfig("own", { prefix: "own_", userSpecificList: true }),
+  ]));
+  await until(() => broker.settled, "settled");
+  const view = broker.catalog.state!.views.get("")!;
+  const authorization = "alice";
+  const client = { session: "1", view, authorization };
+  assertEquals(await broker.ownItems("tools", client), []);
+  assert(
+    !own.seen.some(({ headers }) =>
+      headers.get("authorization") === authorization
+    ),
+  );
 });

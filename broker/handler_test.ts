@@ -24,8 +24,12 @@ import { CurrentCatalog } from "./catalog/current_catalog.ts";
 import { mergeCatalog } from "./catalog/merge.ts";
 import type { ViewChanges } from "./catalog/views.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
+import { LIMITS } from "../shared/limits.ts";
 import { Hub } from "./notifications/hub.ts";
+import type { MessageSource } from "../shared/relay/routed_id.ts";
+import type { Relayed } from "./relay/relay.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
+import { listAnswers } from "./session_era/list_answers.ts";
 
 const VIRTUAL: readonly VirtualServerConfig[] = [
   { name: "team/v", tools: ["w_now"], prompts: [] },
@@ -35,6 +39,21 @@ const CONFIG = gatewayConfig([
   serverConfig("plain"),
 ], VIRTUAL);
 
+/** A message that was passed on. */
+interface Relaying {
+  readonly to: "all" | MessageSource;
+  readonly authorization: string | undefined;
+  readonly text: string;
+  /** Servers that would get it, of those configured. */
+  readonly servers: string;
+}
+
+const NO_RELAY = {
+  send: () => Promise.resolve(),
+  sendTo: () => Promise.resolve(),
+  ask: () => Promise.resolve(),
+};
+
 /** A broker's public side, without servers: their lists are put in by hand. */
 class Front {
   readonly keys = new KeyRing(randomBytes(32));
@@ -42,13 +61,16 @@ class Front {
   readonly catalog = new CurrentCatalog();
   readonly log: Recorder = recorder();
   readonly hub = new Hub({
-    queueEvents: 10,
-    queueBytes: 10_000,
-    keepAliveMs: 60_000,
-    streamsPerSession: 2,
-    streams: 100,
+    limits: { ...LIMITS, streamsPerSession: 2 },
+    instance: "ab",
   });
   readonly ended: OpenBackend[] = [];
+  /** Sessions that clients ended. */
+  readonly gone: string[] = [];
+  /** Sessions whose servers' streams are to be held. */
+  readonly held: { session: string; authorization: string | undefined }[] = [];
+  /** What was passed on to servers: to which, by whom, the message. */
+  readonly relayed: Relaying[] = [];
   readonly sessions = new Sessions({
     store: this.store,
     keys: this.keys,
@@ -62,11 +84,25 @@ class Front {
     sessionEra: sessionEraEndpoint({
       sessions: this.sessions,
       catalog: this.catalog,
+      lists: listAnswers(this.keys),
       hub: this.hub,
-      maxBodyBytes: 2_000,
+      held: {
+        hold: (session, authorization) => {
+          this.held.push({ session: session.id, authorization });
+          return Promise.resolve();
+        },
+      },
+      relay: {
+        send: (relayed) => this.#relay("all", relayed),
+        sendTo: (target, relayed) => this.#relay(target, relayed),
+        ask: (relayed) => this.#relay("all", relayed),
+      },
+      logs: (server) => server === "weather",
+      maxBodyBytes: 2_100,
       version: "1",
       log: this.log,
       endBackends: (backends) => void this.ended.push(...backends),
+      onEnded: (session) => void this.gone.push(session),
     }),
     now: Date.now,
     log: this.log,
@@ -74,6 +110,26 @@ class Front {
 
   constructor(config: GatewayConfig | undefined = CONFIG) {
     if (config !== undefined) this.list(config, ["now", "__proto__"]);
+  }
+
+  #relay(
+    to: "all" | MessageSource,
+    { bytes, authorization, to: accepts = () => true }: Relayed,
+  ): Promise<void> {
+    const servers = CONFIG.servers.filter((server) =>
+      accepts({
+        server,
+        session: { revision: "2025-11-25" },
+        source: { server: server.name, tag: "" },
+      })
+    );
+    this.relayed.push({
+      to,
+      authorization,
+      text: new TextDecoder().decode(bytes),
+      servers: servers.map(({ name }) => name).join(),
+    });
+    return Promise.resolve();
   }
 
   list(config: GatewayConfig, names: readonly string[]): ViewChanges {
@@ -212,8 +268,9 @@ for (const [asked, answered] of NEGOTIATIONS) {
         capabilities: {
           tools: { listChanged: true },
           prompts: { listChanged: true },
-          resources: { listChanged: true },
+          resources: { listChanged: true, subscribe: true },
           completions: {},
+          logging: {},
         },
         serverInfo: { name: "mcp-gateway", version: "1" },
       },
@@ -277,6 +334,13 @@ const ANSWERS = [
     code: -32002,
     data: { uri: "notes://2" },
   },
+  {
+    body: call("resources/subscribe", '{"uri":"notes://2"}'),
+    status: 200,
+    code: -32002,
+    data: { uri: "notes://2" },
+  },
+  { body: call("resources/unsubscribe", "{}"), status: 200, code: -32602 },
   {
     body: call("resources/read", '{"uri":"notes://1"}'),
     status: 500,
@@ -510,6 +574,151 @@ for (const path of ["/mcp/team/none", "/mcp/__proto__"]) {
   });
 }
 
+const ROUTED_REPLY =
+  '{"jsonrpc":"2.0","id":"mcpgw:aBcDeF12:weather:7","result":{}}';
+const CANCELLED =
+  '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId": 12345678901234567890}}';
+
+const PASSED_ON: readonly {
+  readonly name: string;
+  readonly body: string;
+  readonly capabilities?: string;
+  readonly to: "all" | MessageSource | "nobody";
+  readonly text?: string;
+}[] = [
+  { name: "initialized", body: INITIALIZED, to: "nobody" },
+  { name: "a cancellation", body: CANCELLED, to: "all" },
+  {
+    name: "a change of roots",
+    body: '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}',
+    to: "all",
+  },
+  {
+    name: "an unknown notification",
+    body: '{"jsonrpc":"2.0","method":"x/y", "params":{"a":1.0}}',
+    to: "all",
+  },
+  {
+    name: "a response with a routed id",
+    body: ROUTED_REPLY,
+    to: { server: "weather", tag: "aBcDeF12" },
+    text: '{"jsonrpc":"2.0","id":7,"result":{}}',
+  },
+  {
+    name: "an answer to a ping",
+    body: '{"jsonrpc":"2.0","id":1,"result":{}}',
+    to: "all",
+  },
+  {
+    name: "a response of a client that may have been asked by any server",
+    body: '{"jsonrpc":"2.0","id":1,"result":{}}',
+    capabilities: '{"roots":{}}',
+    to: "nobody",
+  },
+];
+for (const { name, body, capabilities, to, text } of PASSED_ON) {
+  const where = typeof to === "string" ? to : `its server`;
+  Deno.test(`${name} is accepted and passed on to ${where}`, async () => {
+    using front = new Front();
+    const mine = { authorization: "Bearer mine" };
+    const initialize = initializeText("2025-11-25")
+      .replace('"capabilities":{}', `"capabilities":${capabilities ?? "{}"}`);
+    const opened = await front.post(initialize, undefined, mine);
+    await opened.body?.cancel();
+    const session = opened.headers.get("mcp-session-id")!;
+    const response = await front.post(body, session, mine);
+    assertEquals([response.status, await response.text()], [202, ""]);
+    assertEquals(
+      front.relayed,
+      to === "nobody" ? [] : [{
+        to,
+        authorization: "Bearer mine",
+        text: text ?? body,
+        servers: "weather,plain",
+      }],
+    );
+  });
+}
+
+Deno.test("a level of log messages goes to servers that have some, and is remembered", async () => {
+  using front = new Front();
+  const session = await front.initialize();
+  const body = call("logging/setLevel", '{"level":"warning"}', "7");
+  const response = await front.post(body, session);
+  assertEquals(await response.json(), { jsonrpc: "2.0", id: 7, result: {} });
+  assertEquals(front.relayed, [
+    { to: "all", authorization: undefined, text: body, servers: "weather" },
+  ]);
+  const verified = await front.sessions.verify(session, {
+    identity: "",
+    route: "/mcp",
+  });
+  assert(verified.kind === "live");
+  const standing = await front.sessions.standing(verified.session);
+  assertEquals(standing.logLevel, "warning");
+});
+
+for (
+  const params of [undefined, "{}", '{"level":"loud"}', '{"level":3}']
+) {
+  Deno.test(`logging/setLevel with ${params} is refused`, async () => {
+    using front = new Front();
+    const session = await front.initialize();
+    const body = call("logging/setLevel", params, "7");
+    const { status, code } = await errorOf(await front.post(body, session));
+    assertEquals([status, code, front.relayed], [200, -32602, []]);
+  });
+}
+
+Deno.test("in a batch, calls are refused with what to do, and all else is served", async () => {
+  using front = new Front();
+  const session = await front.initialize("2025-03-26");
+  const routed = [
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "completion/complete",
+  ];
+  const batch = [
+    ...routed.map((method, id) => call(method, '{"name":"w_now"}', `${id}`)),
+    CANCELLED,
+    call("ping", undefined, '"p"'),
+    ROUTED_REPLY,
+    call("logging/setLevel", '{"level":"debug"}', '"l"'),
+  ];
+  const response = await front.post(`[${batch.join(" , ")}]`, session);
+  const answers = await response.json();
+  assertEquals(response.status, 200);
+  for (const [id, method] of routed.entries()) {
+    const { error } = answers[id];
+    assertEquals([answers[id].id, error.code], [id, -32600]);
+    assertStringIncludes(error.message, `takes ${method} in no batch`);
+    assertStringIncludes(error.message, "send it as a single message");
+  }
+  assertEquals(answers.slice(routed.length), [
+    { jsonrpc: "2.0", id: "p", result: {} },
+    { jsonrpc: "2.0", id: "l", result: {} },
+  ]);
+  assertEquals(front.relayed.map(({ text }) => text), [
+    CANCELLED,
+    '{"jsonrpc":"2.0","id":7,"result":{}}',
+    call("logging/setLevel", '{"level":"debug"}', '"l"'),
+  ]);
+});
+
+Deno.test("a batch has no more messages than can be answered", async () => {
+  using front = new Front();
+  const session = await front.initialize("2025-03-26");
+  const batch = (count: number) =>
+    `[${Array(count).fill('{"jsonrpc":"2.0","method":"n"}').join()}]`;
+  const most = await front.post(batch(64), session);
+  assertEquals(most.status, 202);
+  const { status, code } = await errorOf(await front.post(batch(65), session));
+  assertEquals([status, code], [400, -32600]);
+});
+
 Deno.test("batches are for 2025-03-26 only, and initialize never in one", async () => {
   using front = new Front();
   const session = await front.initialize("2025-03-26");
@@ -519,7 +728,7 @@ Deno.test("batches are for 2025-03-26 only, and initialize never in one", async 
   const answers = await (await front.post(batch, session)).json();
   assertEquals(answers.length, 2);
   assertEquals([answers[0].id, answers[0].result], ["a", {}]);
-  assertEquals([answers[1].id, answers[1].error.code], [2, -32602]);
+  assertEquals([answers[1].id, answers[1].error.code], [2, -32600]);
   assertEquals((await front.post(`[${INITIALIZED}]`, session)).status, 202);
   const wrong = await front.post(`[${initializeText("2025-03-26")}]`, session);
   assertEquals((await errorOf(wrong)).code, -32600);
@@ -534,7 +743,7 @@ async function firstData(response: Response): Promise<string> {
   const chunks = response.body!.pipeThrough(new TextDecoderStream());
   for await (const chunk of chunks) {
     text += chunk;
-    const data = /^data: (.*)$/m.exec(text)?.[1];
+    const data = /^data: (.+)$/m.exec(text)?.[1];
     if (data !== undefined) return data;
   }
   throw new Error(`no data in ${JSON.stringify(text)}`);
@@ -563,6 +772,44 @@ Deno.test("a GET is a stream of what changes in the client's view", async () => 
   assertEquals(front.hub.announce(["team/v"], '{"part":1}'), 1);
   assertEquals(await firstData(partStream), '{"part":1}');
 });
+
+Deno.test("a GET has the streams of the session's servers held", async () => {
+  using front = new Front();
+  const mine = { authorization: "Bearer mine" };
+  const session = await front.initialize("2025-11-25", mine);
+  const stream = await front.request("GET", { session, headers: mine });
+  assertEquals(stream.status, 200);
+  assertEquals(front.held.map((one) => one.authorization), ["Bearer mine"]);
+  assert(front.hub.has(front.held[0]!.session));
+});
+
+for (
+  const [revision, begin] of [
+    ["2025-11-25", "id: ab-1-0\ndata: \n\n"],
+    ["2025-06-18", ": open\n\n"],
+  ] as const
+) {
+  Deno.test(`a stream to a client of ${revision} can be taken up again`, async () => {
+    using front = new Front();
+    const session = await front.initialize(revision);
+    const first = await front.request("GET", { session });
+    const reader = first.body!.getReader();
+    assertEquals(
+      new TextDecoder().decode((await reader.read()).value),
+      begin,
+    );
+    await reader.cancel();
+    front.hub.announce([""], "{}");
+    const headers = { "last-event-id": "ab-1-0" };
+    const again = await front.request("GET", { session, headers });
+    assertEquals(again.headers.get("content-type"), "text/event-stream");
+    assertEquals(await firstData(again), "{}");
+    const theirs = await front.initialize(revision);
+    const other = await front.request("GET", { session: theirs, headers });
+    front.hub.announce([""], "[]");
+    assertEquals(await firstData(other), "[]");
+  });
+}
 
 Deno.test("a session has so many streams and no more", async () => {
   using front = new Front();
@@ -625,6 +872,7 @@ Deno.test("DELETE ends the session, its streams and its servers' sessions", asyn
   assertEquals(front.ended, [
     { server, backend: { id: "theirs", revision: "2025-11-25" } },
   ]);
+  assertEquals(front.gone, [verified.session.id]);
   for (const method of ["GET", "DELETE"]) {
     const late = await front.request(method, { session });
     assertEquals((await errorOf(late)).status, 404, method);
@@ -651,7 +899,11 @@ Deno.test("without a configuration the gateway says so, and when to come back", 
     sessionEra: sessionEraEndpoint({
       sessions: front.sessions,
       catalog: bare,
+      lists: listAnswers(front.keys),
       hub: front.hub,
+      held: { hold: () => Promise.resolve() },
+      relay: NO_RELAY,
+      logs: () => false,
       maxBodyBytes: 2_000,
       version: "1",
       log: front.log,

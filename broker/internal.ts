@@ -6,11 +6,14 @@
  */
 
 import { CATALOG_PATH } from "../shared/catalog.ts";
+import { HELD_STREAMS_PATH } from "../shared/held_streams.ts";
 import type { Readiness, RouteHandler } from "../shared/internal_server.ts";
 import type { Status } from "../shared/status.ts";
 import type { Metrics } from "../shared/telemetry.ts";
 import type { Broker } from "./broker.ts";
 import { serveCatalog } from "./catalog/serve.ts";
+import type { HeldStreams } from "./held_streams/held_streams.ts";
+import { serveHint } from "./held_streams/hint.ts";
 
 /** The broker's part of an internal listener. */
 export interface InternalPages {
@@ -20,12 +23,16 @@ export interface InternalPages {
   readonly status: () => Status;
   /** Further paths. */
   readonly routes: Readonly<Record<string, RouteHandler>>;
+  /** Paths that take a POST. */
+  readonly posts: Readonly<Record<string, RouteHandler>>;
 }
 
 /** What the pages are made from. */
 export interface InternalOptions {
   /** The broker. */
   readonly broker: Broker;
+  /** Streams of servers. */
+  readonly held: Pick<HeldStreams, "opened">;
   /** Problems of the configuration file, one line each. */
   readonly configProblems: () => readonly string[];
   /** Aborts when the program takes nothing new. */
@@ -34,7 +41,7 @@ export interface InternalOptions {
 
 /** Makes the pages. */
 export function internalPages(options: InternalOptions): InternalPages {
-  const { broker, configProblems, draining } = options;
+  const { broker, held, configProblems, draining } = options;
   const ready = (): Readiness => {
     const reasons = [
       ...(draining.aborted ? ["draining"] : []),
@@ -58,6 +65,7 @@ export function internalPages(options: InternalOptions): InternalPages {
           AbortSignal.any([closing, draining]),
         ),
     },
+    posts: { [HELD_STREAMS_PATH]: (request) => serveHint(request, held) },
   };
 }
 
@@ -65,6 +73,7 @@ export function internalPages(options: InternalOptions): InternalPages {
 export function addBrokerMetrics(
   metrics: Metrics,
   broker: Broker,
+  held: Pick<HeldStreams, "counts">,
   countSessions: () => Promise<number>,
 ): void {
   const servers = metrics.gauge(
@@ -81,6 +90,19 @@ export function addBrokerMetrics(
     "mcp_gateway_client_streams",
     "Notification streams open to clients.",
   );
+  const waiting = metrics.gauge(
+    "mcp_gateway_client_streams_waiting",
+    "Notification streams whose clients lost their connection and may come back.",
+  );
+  const kept = metrics.gauge(
+    "mcp_gateway_client_stream_bytes",
+    "Bytes of events kept for clients that come back.",
+  );
+  const heldStreams = metrics.gauge(
+    "mcp_gateway_held_streams",
+    "Streams of servers held for clients that listen, by state.",
+    ["state"],
+  );
   const sessions = metrics.gauge(
     "mcp_gateway_sessions",
     "Live client sessions, in all processes that share the store.",
@@ -93,6 +115,12 @@ export function addBrokerMetrics(
       tools.labels({ server: server.name }).set(server.tools);
     }
     streams.set(broker.hub.count);
+    waiting.set(broker.hub.waiting);
+    kept.set(broker.hub.ringBytes);
+    const { opening, open, absent } = held.counts;
+    for (const [state, count] of Object.entries({ opening, open, absent })) {
+      heldStreams.labels({ state }).set(count);
+    }
     sessions.set(await countSessions());
   });
 }

@@ -23,10 +23,21 @@ import { VERSION } from "../shared/version.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { Broker } from "./broker.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
+import { REOPENING } from "./held_streams/held_stream.ts";
+import { HeldStreams } from "./held_streams/held_streams.ts";
+import { internalUrl } from "./held_streams/internal_url.ts";
+import { placeInStore } from "./held_streams/place.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { BROKER_OPTIONS } from "./options.ts";
+import { Relay } from "./relay/relay.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
-import { connectWith, UPSTREAM_LIMITS } from "./upstream/connect.ts";
+import { listAnswers } from "./session_era/list_answers.ts";
+import type { ServerAccess } from "./upstream/backend_request.ts";
+import {
+  connectAsCaller,
+  connectWith,
+  UPSTREAM_LIMITS,
+} from "./upstream/connect.ts";
 import { SessionEnder } from "./upstream/end_sessions.ts";
 import { PATIENCE } from "./upstream/health.ts";
 
@@ -41,32 +52,36 @@ async function start(
   >,
 ): Promise<void> {
   const http = new HttpPool(secrets);
+  const instance = randomBytes(6).toString("hex");
   const broker = new Broker({
     open: connectWith(http, secrets),
+    openAsCaller: connectAsCaller(http, secrets),
     log,
     now: Date.now,
     wait: waitOnTimer,
     random: Math.random,
     patience: PATIENCE,
     streams: LIMITS,
+    instance,
+    onSilent: (session) => held.release(session),
+    pages: { items: options.listPageItems, bytes: LIMITS.listPageBytes },
     version: VERSION,
     settleMs: SETTLE_MS,
   });
-  const ender = new SessionEnder({
+  const access: ServerAccess = {
     fetch: (server, init) => http.fetch(server, init),
     headers: (server) => serverHeaders(server, "calls", secrets),
+  };
+  const servers = () => broker.catalog.state?.config.servers ?? [];
+  const ender = new SessionEnder({
+    ...access,
     timeoutMs: UPSTREAM_LIMITS.pingMs,
     log,
   });
   const endBackends = (
     backends: readonly OpenBackend[],
     authorization?: string,
-  ) =>
-    ender.end(
-      backends,
-      broker.catalog.state?.config.servers ?? [],
-      authorization,
-    );
+  ) => ender.end(backends, servers(), authorization);
   const sessions = new Sessions({
     store,
     keys,
@@ -75,13 +90,45 @@ async function start(
     log,
     onOrphan: (backend, server) => endBackends([{ backend, server }]),
   });
+  const held = new HeldStreams({
+    ...access,
+    sessions,
+    place: placeInStore(sessions, {
+      broker: instance,
+      ...internalUrl(options.internalUrl, options.internalListen),
+    }, log),
+    subscriptions: async (session) =>
+      (await sessions.standing(session)).subscriptions,
+    hub: broker.hub,
+    servers,
+    relist: (...changed) => broker.relist(...changed),
+    heldStreams: LIMITS.heldStreams,
+    eventBytes: LIMITS.bodyBytes,
+    reopening: REOPENING,
+    wait: waitOnTimer,
+    random: Math.random,
+    now: () => performance.now(),
+    log,
+  });
+  const relay = new Relay({
+    ...access,
+    sessions,
+    servers,
+    onData: (session, backend, data) => held.take(session, backend, data),
+    timeoutMs: UPSTREAM_LIMITS.pingMs,
+    relayedMessages: LIMITS.relayedMessages,
+    relayedBytes: LIMITS.relayedBytes,
+    wait: waitOnTimer,
+    log,
+  });
   let configProblems: readonly string[] = [];
   const pages = internalPages({
     broker,
+    held,
     configProblems: () => configProblems,
     draining: life.draining,
   });
-  addBrokerMetrics(metrics, broker, () => sessions.count());
+  addBrokerMetrics(metrics, broker, held, () => sessions.count());
   const internal = serveInternal({
     ...pages,
     address: options.internalListen,
@@ -100,11 +147,16 @@ async function start(
     sessionEra: sessionEraEndpoint({
       sessions,
       catalog: broker.catalog,
+      lists: listAnswers(keys, broker.ownItems),
       hub: broker.hub,
+      held,
+      relay,
+      logs: (server) => broker.declares(server, "logging"),
       maxBodyBytes: options.maxBodyBytes,
       version: VERSION,
       log,
       endBackends,
+      onEnded: (session) => broker.callerLists.forget(session),
     }),
     now: Date.now,
     log,
@@ -116,7 +168,10 @@ async function start(
   await watchConfig({
     file: options.config,
     signal: watching.signal,
-    onChange: (config) => broker.apply(config),
+    onChange: (config) => {
+      broker.apply(config);
+      held.reconfigure();
+    },
     onProblems: (problems) => {
       configProblems = problems.map(formatProblem);
     },
@@ -136,7 +191,8 @@ async function start(
     await stopped;
   });
   life.onDrain("servers", async () => {
-    await Promise.all([broker.close(), ender.finish()]);
+    await held.close();
+    await Promise.all([broker.close(), ender.finish(), relay.finish()]);
     http.close();
   });
   life.onDrain("internal listener", () => internal.close());

@@ -5,6 +5,7 @@
  */
 
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
+import { LIMITS } from "../shared/limits.ts";
 
 /** Rows of the broker's table for `parseOptions`. */
 export const BROKER_OPTIONS = {
@@ -20,5 +21,19 @@ export const BROKER_OPTIONS = {
     default: "0.0.0.0:9090",
     placeholder: "ADDRESS",
     help: "Where the catalog, health, readiness, status and metrics are served",
+  },
+  internalUrl: {
+    kind: "url",
+    placeholder: "URL",
+    help: "Where routers reach the internal listener of this very broker, " +
+      "where there are several and --internal-listen names no address",
+  },
+  listPageItems: {
+    kind: "integer",
+    min: 1,
+    max: 100_000,
+    default: LIMITS.listPageItems,
+    placeholder: "COUNT",
+    help: "How many tools, prompts or resources a client is given at once",
   },
 } as const;

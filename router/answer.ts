@@ -37,7 +37,10 @@ export interface Continue {
   readonly kind: "continue";
   /** Header changes. */
   readonly headers?: HeaderChanges;
-  /** The new body, where it changes; `content-length` must be set with it. */
+  /**
+   * The new body, or chunk of one, where it changes. With a whole body
+   * `content-length` must be set; an empty chunk is none.
+   */
   readonly body?: Uint8Array;
   /** Envoy selects the route again, by the changed headers. */
   readonly reroute?: boolean;
@@ -45,6 +48,16 @@ export interface Continue {
   readonly phases?: Phases;
   /** Dynamic metadata to set. */
   readonly metadata?: Metadata;
+  /**
+   * The response's body is wanted chunk by chunk; possible only in the answer
+   * to response headers.
+   */
+  readonly streamBody?: boolean;
+  /**
+   * Nothing that is still to come concerns the router: Envoy lets it pass
+   * without asking.
+   */
+  readonly letGo?: boolean;
 }
 
 /** Ends the exchange with a reply of our own (ext_proc ImmediateResponse). */

@@ -7,13 +7,16 @@
 import type { ServerConfig } from "../shared/config/model.ts";
 import type { Refusal } from "../shared/errors.ts";
 import type {
+  NotificationMessage,
+  RawSpan,
   RequestMessage,
   Scanned,
   StringSpan,
 } from "../shared/jsonrpc/message.ts";
-import { removePrefix } from "../shared/jsonrpc/splice.ts";
+import { removePrefix, replaceText } from "../shared/jsonrpc/splice.ts";
 import { kindOf, members, stringSpan } from "../shared/jsonrpc/values.ts";
 import { variantAmong } from "../shared/jsonrpc/variants.ts";
+import { readRoutedId } from "../shared/relay/routed_id.ts";
 import type { NamedKind, RouteTable } from "./route_table.ts";
 
 /** What becomes of a message. */
@@ -32,7 +35,36 @@ export type MessageDecision =
     readonly id: string | null;
   }
   /** A server answers, in the client's session. */
-  | ServerCall;
+  | ServerCall
+  /** A server is told. */
+  | Relay
+  /** The server that has the call is told, else the broker. */
+  | Cancellation;
+
+/** A client's word about what a server asked of it: it wants no answer. */
+export interface Relay {
+  /** `relay`. */
+  readonly kind: "relay";
+  /** The server that asked; undefined where it is configured no more. */
+  readonly server: ServerConfig | undefined;
+  /** Which of the server's sessions asked. */
+  readonly tag: string;
+  /** What the client says. */
+  readonly message: RelayedKind;
+  /** What the server gets: the client's bytes, but for the server's own id. */
+  readonly body: Uint8Array;
+}
+
+/** What a client says to a server without an answer of it. */
+export type RelayedKind = "response" | "notification";
+
+/** A client does not want the answer to a request of its own any more. */
+export interface Cancellation {
+  /** `cancel`. */
+  readonly kind: "cancel";
+  /** The request's id, raw JSON. */
+  readonly requestId: string;
+}
 
 /** What a request is about. */
 export type TargetKind = "tool" | "prompt" | "resource";
@@ -72,7 +104,11 @@ export interface MessageContext {
  * |---|---|
  * | tools/call, prompts/get | call, by `params.name` |
  * | resources/read | call, by `params.uri` |
+ * | resources/subscribe, resources/unsubscribe | call, by `params.uri` |
  * | completion/complete | call, by `params.ref` |
+ * | a response to a server's request | relay, by its id |
+ * | progress of a server's request | relay, by its token |
+ * | notifications/cancelled | cancel |
  * | anything else | broker |
  */
 export function decideMessage(
@@ -92,13 +128,51 @@ export function decideMessage(
     case "request":
       return decideRequest(scanned, context);
     case "notification":
-      return { kind: "broker", method: scanned.method, id: null };
+      return decideNotification(scanned, context);
     case "response":
+      return (scanned.id === null ? undefined : relay(
+        "response",
+        { ...scanned.idSpan, text: scanned.id },
+        context,
+      )) ?? { kind: "broker", id: null };
     case "batch":
       return { kind: "broker", id: null };
     default:
       return scanned satisfies never;
   }
+}
+
+function decideNotification(
+  { method, params }: NotificationMessage,
+  context: MessageContext,
+): MessageDecision {
+  const toBroker = { kind: "broker", method, id: null } as const;
+  switch (method) {
+    case "notifications/progress":
+      return relay("notification", params?.progressToken, context) ?? toBroker;
+    case "notifications/cancelled":
+      return params?.requestId === undefined
+        ? toBroker
+        : { kind: "cancel", requestId: params.requestId.text };
+    default:
+      return toBroker;
+  }
+}
+
+/** Undefined where the id, or token, was given by no server. */
+function relay(
+  message: RelayedKind,
+  id: RawSpan | undefined,
+  { bytes, table }: MessageContext,
+): Relay | undefined {
+  const routed = id && readRoutedId(id.text);
+  return id && routed && {
+    kind: "relay",
+    server: table.serverNamed(routed.server),
+    tag: routed.tag,
+    message,
+    body: replaceText(bytes, id, routed.id),
+  };
 }
 
 function decideRequest(
@@ -115,6 +189,8 @@ function decideRequest(
     case "prompts/get":
       return byName("prompt", params?.name, request, context);
     case "resources/read":
+    case "resources/subscribe":
+    case "resources/unsubscribe":
       return byUri(params?.uri, request, context);
     case "completion/complete":
       return byReference(request, context);

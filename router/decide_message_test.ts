@@ -69,6 +69,16 @@ const routed: readonly {
     want: ["weather", "resource", "sky://Oslo"],
   },
   {
+    name: "a subscription",
+    text: request("resources/subscribe", '{"uri":"memo://1"}'),
+    want: ["plain", "resource", "memo://1"],
+  },
+  {
+    name: "the end of one",
+    text: request("resources/unsubscribe", '{"uri":"sky://Oslo"}'),
+    want: ["weather", "resource", "sky://Oslo"],
+  },
+  {
     name: "a completion for a prompt",
     text: request(
       "completion/complete",
@@ -103,6 +113,61 @@ for (const { name, text, want, body } of routed) {
   });
 }
 
+const relayed: readonly {
+  name: string;
+  text: string;
+  want: [server: string | undefined, tag: string, message: string];
+  body: string;
+}[] = [
+  {
+    name: "a result by its id",
+    text:
+      '{"jsonrpc":"2.0", "id" : "mcpgw:aBcDeF12:weather:7" ,"result":{"n":1e400}}',
+    want: ["weather", "aBcDeF12", "response"],
+    body: '{"jsonrpc":"2.0", "id" : 7 ,"result":{"n":1e400}}',
+  },
+  {
+    name: "an error by its id, a string",
+    text:
+      '{"error":{"code":-1,"message":"no"},"id":"mcpgw:aBcDeF12:plain:\\"a b\\"","jsonrpc":"2.0"}',
+    want: ["plain", "aBcDeF12", "response"],
+    body: '{"error":{"code":-1,"message":"no"},"id":"a b","jsonrpc":"2.0"}',
+  },
+  {
+    name: "progress by its token",
+    text:
+      '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1,"progressToken":"mcpgw:aBcDeF12:weather:9007199254740993"}}',
+    want: ["weather", "aBcDeF12", "notification"],
+    body:
+      '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1,"progressToken":9007199254740993}}',
+  },
+  {
+    name: "a result for a server that is configured no more",
+    text: '{"jsonrpc":"2.0","id":"mcpgw:aBcDeF12:gone:7","result":{}}',
+    want: [undefined, "aBcDeF12", "response"],
+    body: '{"jsonrpc":"2.0","id":7,"result":{}}',
+  },
+];
+
+for (const { name, text, want, body } of relayed) {
+  Deno.test(`decideMessage() relays ${name}`, () => {
+    const { decision } = decide(text);
+    if (decision.kind !== "relay") throw new Error(JSON.stringify(decision));
+    assertEquals(
+      [decision.server?.name, decision.tag, decision.message],
+      want,
+    );
+    assertEquals(new TextDecoder().decode(decision.body), body);
+  });
+}
+
+Deno.test("decideMessage() leaves a cancellation to who has the call", () => {
+  const { decision } = decide(
+    '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9007199254740993}}',
+  );
+  assertEquals(decision, { kind: "cancel", requestId: "9007199254740993" });
+});
+
 const others: readonly { name: string; text: string; want: string }[] = [
   {
     name: "initialize to the broker",
@@ -118,6 +183,27 @@ const others: readonly { name: string; text: string; want: string }[] = [
   {
     name: "a response to the broker",
     text: '{"jsonrpc":"2.0","id":1,"result":{}}',
+    want: "broker",
+  },
+  {
+    name: "a response without an id to the broker",
+    text: '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"?"}}',
+    want: "broker",
+  },
+  {
+    name: "progress of nobody's to the broker",
+    text:
+      '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"t"}}',
+    want: "broker",
+  },
+  {
+    name: "a cancellation of nothing to the broker",
+    text: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}',
+    want: "broker",
+  },
+  {
+    name: "a batch of answers to the broker",
+    text: '[{"jsonrpc":"2.0","id":"mcpgw:aBcDeF12:weather:7","result":{}}]',
     want: "broker",
   },
   {

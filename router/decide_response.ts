@@ -28,7 +28,12 @@ export type FinalResponseDecision = Exclude<
 /** What becomes of a response. */
 export type ResponseDecision =
   /** It goes on to the client, without headers that are the server's business. */
-  | { readonly kind: "pass"; readonly remove: readonly string[] }
+  | {
+    readonly kind: "pass";
+    readonly remove: readonly string[];
+    /** Its body is an event stream, in which ids are to be routed. */
+    readonly eventStream: boolean;
+  }
   /** The server does not know the session any more. */
   | { readonly kind: "session lost" }
   /** The broker answered: Envoy does not route calls as the router says. */
@@ -50,6 +55,9 @@ export type ResponseDecision =
     /** Headers of the original that the client must see. */
     readonly headers: readonly HeaderEntry[];
   };
+
+type Passed = Extract<ResponseDecision, { readonly kind: "pass" }>;
+type Refused = Extract<ResponseDecision, { readonly kind: "refuse" }>;
 
 /**
  * Response headers that cross to the client. All others are a server's own
@@ -137,13 +145,24 @@ function decideFinal(
   if (status >= 400 && !OWN_MEANING.has(status) && isJson(values)) {
     return pass(values);
   }
+  return refuseServer(
+    status,
+    serverName,
+    status === 200 ? " without JSON or an event stream" : "",
+  );
+}
+
+/** A server's answer that is none. */
+function refuseServer(
+  status: number,
+  serverName: string,
+  why: string,
+): Refused {
   return {
     kind: "refuse",
     refusal: {
       kind: "server refused",
-      detail: `${serverName} answered HTTP ${status}${
-        status === 200 ? " without JSON or an event stream" : ""
-      }`,
+      detail: `${serverName} answered HTTP ${status}${why}`,
     },
     headers: [],
   };
@@ -154,6 +173,85 @@ function decideFinal(
  * not say in its place: challenges, "your session has ended", "wrong host".
  */
 const OWN_MEANING: ReadonlySet<number> = new Set([401, 403, 404, 407, 421]);
+
+/** What becomes of a server's answer to a message that wants none. */
+export type RelayDecision =
+  /** The server has it, or never will: the client is done with it. */
+  | { readonly kind: "accepted" }
+  /** Nobody waits for it any more. */
+  | { readonly kind: "gone" }
+  | Extract<ResponseDecision, { readonly kind: "misrouted" | "refuse" }>;
+
+/**
+ * Decides about the head of the answer to a response or notification of the
+ * client's.
+ *
+ * | answer | decision |
+ * |---|---|
+ * | the broker's | misrouted |
+ * | 2xx of the server | accepted, whatever it says besides |
+ * | 400, 404 of the server | gone: it has lost its session, or its question |
+ * | anything else | refuse, as with calls |
+ */
+export function decideRelayResponse(
+  head: ResponseHead,
+  serverName: string,
+): RelayDecision {
+  const values = new Map(head.headers);
+  const status = Number(values.get(":status") ?? 0);
+  if (values.get(ANSWERED_BY_HEADER) === BROKER_DESTINATION) {
+    return { kind: "misrouted" };
+  }
+  if (status >= 200 && status < 300) return { kind: "accepted" };
+  const upstream = fromUpstream(head, values);
+  if ((status === 400 || status === 404) && upstream !== false) {
+    return { kind: "gone" };
+  }
+  return upstream === false || (!upstream && status >= 400)
+    ? refuseLocal(status, head, serverName)
+    : refuseServer(status, serverName, "");
+}
+
+/** What becomes of a server's answer to a client that takes a stream up again. */
+export type ResumeDecision =
+  | { readonly kind: "gone" }
+  | Extract<
+    ResponseDecision,
+    { readonly kind: "misrouted" | "pass" | "refuse" }
+  >;
+
+/**
+ * Decides about the head of the answer to a GET with `Last-Event-ID`.
+ *
+ * | answer | decision |
+ * |---|---|
+ * | the broker's | misrouted |
+ * | 200 with an event stream | pass |
+ * | 400, 404, 405 of the server | gone: its session, the stream, or all streams |
+ * | anything else | refuse, as with calls |
+ */
+export function decideResumeResponse(
+  head: ResponseHead,
+  serverName: string,
+): ResumeDecision {
+  const values = new Map(head.headers);
+  const status = Number(values.get(":status") ?? 0);
+  if (values.get(ANSWERED_BY_HEADER) === BROKER_DESTINATION) {
+    return { kind: "misrouted" };
+  }
+  if (status === 200 && isEventStream(values)) return pass(values);
+  const upstream = fromUpstream(head, values);
+  if ([400, 404, 405].includes(status) && upstream !== false) {
+    return { kind: "gone" };
+  }
+  return upstream === false || (!upstream && status >= 400)
+    ? refuseLocal(status, head, serverName)
+    : refuseServer(
+      status,
+      serverName,
+      status === 200 ? " without an event stream" : "",
+    );
+}
 
 /**
  * Decides about the head of the broker's answer: what the broker says passes;
@@ -166,7 +264,7 @@ export function decideBrokerResponse(
   const status = Number(values.get(":status") ?? 0);
   const upstream = fromUpstream(head, values);
   if (status < 400 || upstream || (upstream === undefined && isJson(values))) {
-    return { kind: "pass", remove: [] };
+    return { kind: "pass", remove: [], eventStream: false };
   }
   return refuseLocal(status, head, "broker");
 }
@@ -179,10 +277,17 @@ function isEventStream(values: ReadonlyMap<string, string>): boolean {
   return /^text\/event-stream\b/i.test(values.get("content-type") ?? "");
 }
 
-function pass(values: ReadonlyMap<string, string>): FinalResponseDecision {
+function pass(values: ReadonlyMap<string, string>): Passed {
+  // What is compressed cannot be rewritten; we ask for nothing of the kind.
+  const eventStream = isEventStream(values) &&
+    /^(identity)?$/i.test(values.get("content-encoding") ?? "");
   return {
     kind: "pass",
-    remove: [...values.keys()].filter((name) => !mayCross(name)),
+    remove: [...values.keys()].filter((name) =>
+      // What is rewritten has another length.
+      !mayCross(name) || (eventStream && name === "content-length")
+    ),
+    eventStream,
   };
 }
 
@@ -191,7 +296,7 @@ function refuseLocal(
   status: number,
   { headers, codeDetails }: ResponseHead,
   serverName: string,
-): FinalResponseDecision {
+): Refused {
   switch (status) {
     case 401:
     case 403:

@@ -1,10 +1,17 @@
 import { assertEquals } from "@std/assert";
 import type { HeaderEntry } from "./answer.ts";
-import { decideBrokerResponse, decideResponse } from "./decide_response.ts";
+import {
+  decideBrokerResponse,
+  decideRelayResponse,
+  decideResponse,
+  decideResumeResponse,
+} from "./decide_response.ts";
 
 const UPSTREAM: HeaderEntry = ["x-envoy-upstream-service-time", "3"];
 const JSON_BODY: HeaderEntry = ["content-type", "application/json"];
 const TEXT: HeaderEntry = ["content-type", "text/plain"];
+const EVENTS: HeaderEntry = ["content-type", "text/event-stream"];
+const BROKERS: HeaderEntry = ["x-mcp-answered-by", "broker"];
 
 function head(
   status: number,
@@ -17,7 +24,13 @@ function head(
   };
 }
 
-function short(decision: ReturnType<typeof decideResponse>): string {
+type Decision = ReturnType<
+  | typeof decideResponse
+  | typeof decideRelayResponse
+  | typeof decideResumeResponse
+>;
+
+function short(decision: Decision): string {
   if (decision.kind === "session doubtful") {
     return `session doubtful, else ${short(decision.otherwise)}`;
   }
@@ -192,8 +205,118 @@ Deno.test("decideResponse() lets no header cross that is the server's business",
   assertEquals(decision, {
     kind: "pass",
     remove: dropped.map(([name]) => name),
+    eventStream: false,
   });
 });
+
+Deno.test("decideResponse() leaves a stream that is to be rewritten no length", () => {
+  const length: HeaderEntry = ["content-length", "2"];
+  const decision = decideResponse(head(200, [EVENTS, length]), "w", true);
+  assertEquals(decision, {
+    kind: "pass",
+    remove: ["content-length"],
+    eventStream: true,
+  });
+});
+
+Deno.test("decideResponse() leaves a compressed stream as it is", () => {
+  const gzip: HeaderEntry = ["content-encoding", "gzip"];
+  const length: HeaderEntry = ["content-length", "2"];
+  const decision = decideResponse(head(200, [EVENTS, gzip, length]), "w", true);
+  assertEquals(decision, { kind: "pass", remove: [], eventStream: false });
+});
+
+const relays: readonly {
+  name: string;
+  head: ReturnType<typeof head>;
+  want: string;
+}[] = [
+  ...[200, 202, 204].map((status) => ({
+    name: `HTTP ${status} of the server means it has it`,
+    head: head(status, [UPSTREAM, JSON_BODY]),
+    want: "accepted",
+  })),
+  ...[400, 404].map((status) => ({
+    name: `HTTP ${status} of the server means that nobody waits for it`,
+    head: head(status, [UPSTREAM, JSON_BODY], "via_upstream"),
+    want: "gone",
+  })),
+  {
+    name: "so does a 404 whose origin Envoy does not tell, but for an error",
+    head: head(404, [TEXT]),
+    want: "gone",
+  },
+  {
+    name: "Envoy's own 404 does not",
+    head: head(404, [TEXT], "route_not_found"),
+    want: "server unreachable",
+  },
+  {
+    name: "a server that is down is unreachable",
+    head: head(503, [TEXT], "no_healthy_upstream"),
+    want: "server unreachable",
+  },
+  {
+    name: "a 401 of an Envoy filter keeps its status",
+    head: head(401, [TEXT], "jwt_authn_access_denied{Jwt_is_missing}"),
+    want: "server refused 401",
+  },
+  ...[302, 401, 500].map((status) => ({
+    name: `HTTP ${status} of the server is its refusal`,
+    head: head(status, [UPSTREAM, JSON_BODY], "via_upstream"),
+    want: "server refused",
+  })),
+  {
+    name: "the broker's word is not the server's",
+    head: head(202, [BROKERS], "via_upstream"),
+    want: "misrouted",
+  },
+];
+
+for (const { name, head, want } of relays) {
+  Deno.test(`decideRelayResponse(): ${name}`, () => {
+    assertEquals(short(decideRelayResponse(head, "weather")), want);
+  });
+}
+
+const resumes: typeof relays = [
+  {
+    name: "an event stream passes",
+    head: head(200, [UPSTREAM, EVENTS]),
+    want: "pass",
+  },
+  {
+    name: "JSON is no stream",
+    head: head(200, [UPSTREAM, JSON_BODY]),
+    want: "server refused",
+  },
+  ...[400, 404, 405].map((status) => ({
+    name: `HTTP ${status} of the server means that there is none any more`,
+    head: head(status, [UPSTREAM, TEXT], "via_upstream"),
+    want: "gone",
+  })),
+  {
+    name: "Envoy's own 404 does not",
+    head: head(404, [TEXT], "cluster_not_found"),
+    want: "server unreachable",
+  },
+  {
+    name: "a 500 of the server is its refusal",
+    head: head(500, [UPSTREAM, TEXT]),
+    want: "server refused",
+  },
+  {
+    name: "the broker's stream is not the server's",
+    head: head(200, [EVENTS, BROKERS], "via_upstream"),
+    want: "misrouted",
+  },
+];
+
+for (const { name, head, want } of resumes) {
+  Deno.test(`decideResumeResponse(): ${name}`, () => {
+    assertEquals(short(decideResumeResponse(head, "weather")), want);
+  });
+}
 
 Deno.test("decideResponse() drops a server's challenge, keeps a filter's", () => {
   const challenge: HeaderEntry = ["www-authenticate", "Bearer x"];

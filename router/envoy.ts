@@ -32,6 +32,12 @@ export type Phase =
   | { readonly kind: "request headers"; readonly head: RequestHead }
   | { readonly kind: "request body"; readonly bytes: Uint8Array }
   | { readonly kind: "response headers"; readonly head: ResponseHead }
+  /** A chunk of a response's body; `end` is said of the last, maybe empty one. */
+  | {
+    readonly kind: "response body";
+    readonly bytes: Uint8Array;
+    readonly end: boolean;
+  }
   /** Trailers behind a request's body; none are ever wanted. */
   | { readonly kind: "request trailers"; readonly names: readonly string[] }
   /** A phase that the router never asks for. */
@@ -80,6 +86,12 @@ export function readPhase(bytes: Uint8Array): Phase {
           headers: readHeaders(request.value.headers),
           ...codeDetails(message),
         },
+      };
+    case "responseBody":
+      return {
+        kind: "response body",
+        bytes: request.value.body,
+        end: request.value.endOfStream,
       };
     case "requestTrailers":
       return {
@@ -188,16 +200,15 @@ function responseOf(
       ? {}
       : { headerMutation: mutation(answer.headers) }),
     ...(answer.body === undefined ? {} : {
-      bodyMutation: { mutation: { case: "body", value: answer.body } },
+      bodyMutation: {
+        mutation: answer.body.length === 0
+          ? { case: "clearBody", value: true }
+          : { case: "body", value: answer.body },
+      },
     }),
   };
-  const value = { response: common };
   return {
-    response: phase === "request body"
-      ? { case: "requestBody", value }
-      : phase === "request headers"
-      ? { case: "requestHeaders", value }
-      : { case: "responseHeaders", value },
+    response: { case: CASES[phase], value: { response: common } },
     ...(answer.metadata === undefined
       ? {}
       : { dynamicMetadata: { [METADATA_NAMESPACE]: { ...answer.metadata } } }),
@@ -211,8 +222,23 @@ function responseOf(
           : ProcessingMode_HeaderSendMode.SKIP,
       },
     }),
+    ...(answer.streamBody === true
+      ? {
+        modeOverride: {
+          responseBodyMode: ProcessingMode_BodySendMode.STREAMED,
+        },
+      }
+      : {}),
   };
 }
+
+/** Which answer belongs to a phase. */
+const CASES = {
+  "request headers": "requestHeaders",
+  "request body": "requestBody",
+  "response headers": "responseHeaders",
+  "response body": "responseBody",
+} as const satisfies Readonly<Record<PhaseKind, string>>;
 
 function mutation(
   changes: HeaderChanges,

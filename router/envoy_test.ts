@@ -70,6 +70,53 @@ Deno.test("readPhase() reads where a response comes from", () => {
   });
 });
 
+for (const end of [false, true]) {
+  Deno.test(`readPhase() reads a chunk of a response, ${end ? "the last" : "not the last"}`, () => {
+    const body = utf8.encode("data");
+    const phase = readPhase(request({
+      request: { case: "responseBody", value: { body, endOfStream: end } },
+    }));
+    if (phase.kind !== "response body") throw new Error(phase.kind);
+    assertEquals([[...phase.bytes], phase.end], [[...body], end]);
+  });
+}
+
+Deno.test("writeAnswer() asks for a response's body chunk by chunk", () => {
+  const { response, modeOverride } = fromBinary(
+    ProcessingResponseSchema,
+    writeAnswer("response headers", { kind: "continue", streamBody: true }),
+  );
+  assertEquals(response.case, "responseHeaders");
+  // STREAMED 1; DEFAULT 0 leaves the header modes alone.
+  assertEquals(
+    [modeOverride?.responseBodyMode, modeOverride?.responseTrailerMode],
+    [1, 0],
+  );
+});
+
+for (
+  const [body, want] of [
+    [undefined, undefined],
+    [utf8.encode("new"), "body"],
+    [utf8.encode(""), "clearBody"],
+  ] as const
+) {
+  Deno.test(`writeAnswer() answers a chunk with ${want ?? "the same"}`, () => {
+    const { response } = fromBinary(
+      ProcessingResponseSchema,
+      writeAnswer("response body", {
+        kind: "continue",
+        ...(body === undefined ? {} : { body }),
+      }),
+    );
+    assertEquals(response.case, "responseBody");
+    const mutation = response.case === "responseBody"
+      ? response.value.response?.bodyMutation?.mutation
+      : undefined;
+    assertEquals(mutation?.case, want);
+  });
+}
+
 Deno.test("readPhase() names phases that the router never asks for", () => {
   assertEquals(
     readPhase(request({ request: { case: "responseTrailers", value: {} } })),

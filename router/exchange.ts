@@ -18,6 +18,7 @@ import {
   CALLER_HEADER,
   DESTINATION_HEADER,
   encodeHeaderValue,
+  LAST_EVENT_HEADER,
   METHOD_HEADER,
   PROMPT_HEADER,
   RESOURCE_HEADER,
@@ -28,6 +29,11 @@ import {
 } from "../shared/headers.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
 import type { Logger } from "../shared/log.ts";
+import {
+  backendTag,
+  type MessageSource,
+  type RoutedId,
+} from "../shared/relay/routed_id.ts";
 import type {
   BackendSession,
   ClientSession,
@@ -35,19 +41,26 @@ import type {
 import type {
   Answer,
   Continue,
+  HeaderChanges,
   HeaderEntry,
   Metadata,
   Phases,
   Reply,
 } from "./answer.ts";
+import { AnswerStream } from "./answer_stream.ts";
 import {
+  type Cancellation,
   decideMessage,
+  type Relay,
+  type RelayedKind,
   type ServerCall,
   type TargetKind,
 } from "./decide_message.ts";
 import {
   decideBrokerResponse,
+  decideRelayResponse,
   decideResponse,
+  decideResumeResponse,
   type FinalResponseDecision,
   type ResponseHead,
 } from "./decide_response.ts";
@@ -87,12 +100,21 @@ export interface Deadline {
   left(): number;
 }
 
-/** Limits the number of calls in flight per session. */
-export interface CallSlots {
-  /** Takes a place; false when all are taken. */
-  take(sessionId: string): boolean;
-  /** Gives a place back. */
-  free(sessionId: string): void;
+/** The calls in flight at this router, of which each session has so many. */
+export interface CallsInFlight {
+  /**
+   * Takes a place.
+   *
+   * @param call Its id, raw JSON, and who answers it; a stream that is taken
+   * up again has no id.
+   * @returns Gives the place back; undefined when all are taken.
+   */
+  begin(
+    session: ClientSession,
+    call: { readonly id: string | undefined; readonly server: ServerConfig },
+  ): (() => void) | undefined;
+  /** Who answers a call; undefined where it is not known, or not for sure. */
+  serverOf(session: ClientSession, id: string): ServerConfig | undefined;
 }
 
 /** Settings of the router. */
@@ -120,6 +142,23 @@ export interface ExchangePorts {
     authorization: string | undefined,
     deadline: Deadline,
   ): Promise<BackendSession>;
+  /** The server's session for this client's, where there is one. */
+  backendWith(
+    session: ClientSession,
+    server: ServerConfig,
+  ): Promise<BackendSession | undefined>;
+  /** Remembers that the client wants to hear of a resource. */
+  subscribe(
+    session: ClientSession,
+    server: ServerConfig,
+    uri: string,
+  ): Promise<void>;
+  /** Remembers that it does not any more. */
+  unsubscribe(
+    session: ClientSession,
+    server: ServerConfig,
+    uri: string,
+  ): Promise<void>;
   /** When an answer must be there that Envoy waits for from now on. */
   deadline(): Deadline;
   /** Forgets a backend session that its server does not know any more. */
@@ -139,18 +178,39 @@ export interface ExchangePorts {
   /** Runs a call without Envoy and returns the whole answer. */
   run(
     call: ServerCall,
+    session: ClientSession,
     backend: BackendSession,
     headers: readonly HeaderEntry[],
     deadline: Deadline,
   ): Promise<FetchedAnswer>;
+  /** Whether one more exchange may be ended before Envoy ends it. */
+  mayLetGo(): boolean;
   /** Calls in flight. */
-  readonly slots: CallSlots;
+  readonly calls: CallsInFlight;
   /** Log of the exchange. */
   readonly log: Logger;
 }
 
+/** A request that is on its way to a server. */
+type Routed =
+  | RoutedCall
+  /** Something that the client says to a server, which answers by a status. */
+  | {
+    readonly kind: "relay";
+    readonly message: RelayedKind;
+    readonly server: ServerConfig;
+  }
+  /** A stream that the client takes up again. */
+  | {
+    readonly kind: "resume";
+    readonly server: ServerConfig;
+    readonly session: ClientSession;
+    readonly backend: BackendSession;
+  };
+
 /** A call that is on its way to a server. */
 interface RoutedCall {
+  readonly kind: "call";
   readonly call: ServerCall;
   readonly session: ClientSession;
   readonly backend: BackendSession;
@@ -182,10 +242,13 @@ export class Exchange {
   readonly #ports: ExchangePorts;
   #head: ReadHead | undefined;
   #caller: Caller | undefined;
-  #routed: RoutedCall | undefined;
+  #routed: Routed | undefined;
   /** The request's id, raw JSON, where the broker answers. */
   #id: string | null = null;
-  #slotOf: string | undefined;
+  /** The answer, where it is an event stream of a server's. */
+  #stream: AnswerStream | undefined;
+  /** Gives the call's place back. */
+  #endCall: (() => void) | undefined;
   #closed = false;
 
   /** Starts an exchange. */
@@ -194,7 +257,7 @@ export class Exchange {
   }
 
   /** Answers the request's headers. */
-  requestHeaders(head: RequestHead): Answer {
+  requestHeaders(head: RequestHead): Answer | Promise<Answer> {
     const read = this.#head = readHead(head);
     const table = this.#ports.table();
     const decision = decideHead(
@@ -210,6 +273,7 @@ export class Exchange {
         return refusal(decision.refusal, null);
       case "broker":
       case "read body":
+      case "resume":
         break;
       default:
         return decision satisfies never;
@@ -224,12 +288,19 @@ export class Exchange {
       route: read.path,
       ...(virtualServer === undefined ? {} : { virtualServer }),
     };
-    return decision.kind === "broker"
-      ? this.#toBroker(undefined, read)
-      : stripped(read, {
-        requestBody: true,
-        responseHeaders: decision.watchResponse,
-      });
+    switch (decision.kind) {
+      case "broker":
+        return this.#toBroker(undefined, read);
+      case "resume":
+        return this.#resume(decision.after, table, read);
+      case "read body":
+        return stripped(read, {
+          requestBody: true,
+          responseHeaders: decision.watchResponse,
+        });
+      default:
+        return decision satisfies never;
+    }
   }
 
   /** Answers the whole request body. */
@@ -254,17 +325,55 @@ export class Exchange {
         return this.#toBroker(decision.method);
       case "call":
         return await this.#toServer(decision, bytes);
+      case "relay":
+        return await this.#guard(
+          null,
+          async () => await this.#relay(await this.#session(), decision),
+        );
+      case "cancel":
+        return await this.#guard(
+          null,
+          async () => await this.#cancel(decision, bytes),
+        );
       default:
         return decision satisfies never;
     }
   }
 
-  /** Answers the response's headers, where the request went to a server. */
+  /** Answers the response's headers, where they were asked for. */
   async responseHeaders(head: ResponseHead): Promise<Answer> {
     const routed = this.#routed;
-    if (routed === undefined) {
-      return finished(decideBrokerResponse(head), this.#id);
+    switch (routed?.kind) {
+      case undefined:
+        return finished(decideBrokerResponse(head), this.#id);
+      case "call":
+        return await this.#callAnswered(routed, head);
+      case "relay":
+        return this.#relayAnswered(routed.message, routed.server, head);
+      case "resume":
+        return this.#resumeAnswered(routed, head);
+      default:
+        return routed satisfies never;
     }
+  }
+
+  /** Answers a chunk of the response's body, where that is an event stream. */
+  responseBody(chunk: Uint8Array, end: boolean): Continue {
+    if (this.#stream === undefined) {
+      throw new Error("Cannot answer a phase: no body was asked for");
+    }
+    const { bytes, letGo } = this.#stream.push(chunk, end);
+    return {
+      kind: "continue",
+      ...(sameBytes(bytes, chunk) ? {} : { body: bytes }),
+      ...(letGo ? { letGo } : {}),
+    };
+  }
+
+  async #callAnswered(
+    routed: RoutedCall,
+    head: ResponseHead,
+  ): Promise<Answer> {
     const { call, backend } = routed;
     const decision = decideResponse(
       head,
@@ -275,17 +384,77 @@ export class Exchange {
       case "session lost":
         return await this.#recover(routed);
       case "misrouted":
-        return this.#misrouted(call);
+        return this.#misrouted(call.server, call.id);
       case "session doubtful":
         return await this.#ports.knows(call.server, backend, routed.headers)
           ? finished(decision.otherwise, call.id)
           : await this.#recover(routed);
+      case "pass":
+        return this.#pass(decision, call.server, routed, call.id);
       default:
         return finished(decision, call.id);
     }
   }
 
-  #misrouted({ server, id }: ServerCall): Answer {
+  #relayAnswered(
+    message: RelayedKind,
+    server: ServerConfig,
+    head: ResponseHead,
+  ): Answer {
+    const decision = decideRelayResponse(head, server.name);
+    switch (decision.kind) {
+      case "accepted":
+        return ACCEPTED;
+      case "gone":
+        return gone(message);
+      case "misrouted":
+        return this.#misrouted(server, null);
+      default:
+        return finished(decision, null);
+    }
+  }
+
+  #resumeAnswered(
+    routed: Extract<Routed, { kind: "resume" }>,
+    head: ResponseHead,
+  ): Answer {
+    const { server } = routed;
+    const decision = decideResumeResponse(head, server.name);
+    switch (decision.kind) {
+      case "gone":
+        return refusal({ kind: "request gone" }, null);
+      case "misrouted":
+        return this.#misrouted(server, null);
+      case "pass":
+        return this.#pass(decision, server, routed, undefined);
+      default:
+        return finished(decision, null);
+    }
+  }
+
+  /** Lets an answer pass; an event stream through {@linkcode AnswerStream}. */
+  #pass(
+    decision: Extract<FinalResponseDecision, { kind: "pass" }>,
+    server: ServerConfig,
+    { session, backend }: {
+      readonly session: ClientSession;
+      readonly backend: BackendSession;
+    },
+    callId: string | undefined,
+  ): Answer {
+    const answer = finished(decision, callId ?? null);
+    if (answer.kind === "reply" || !decision.eventStream) return answer;
+    this.#stream = new AnswerStream({
+      source: sourceOf(server, backend),
+      callId,
+      batches: session.revision === "2025-03-26",
+      capabilities: session.capabilities,
+      mayLetGo: () => this.#ports.mayLetGo(),
+    });
+    return { ...answer, streamBody: true };
+  }
+
+  #misrouted(server: ServerConfig, id: string | null): Answer {
     this.#ports.log.error("call reached the broker instead of its server", {
       server: server.name,
       remedy: `let Envoy's ext_proc filter change :authority ` +
@@ -302,9 +471,8 @@ export class Exchange {
   /** The exchange is over, however it ended. */
   close(): void {
     this.#closed = true;
-    if (this.#slotOf === undefined) return;
-    this.#ports.slots.free(this.#slotOf);
-    this.#slotOf = undefined;
+    this.#endCall?.();
+    this.#endCall = undefined;
   }
 
   /**
@@ -349,12 +517,8 @@ export class Exchange {
   #toServer(call: ServerCall, original: Uint8Array): Promise<Answer> {
     return this.#guard(call.id, async () => {
       const session = await this.#session();
-      // A client that left meanwhile gives back no place that it takes now.
-      if (this.#closed) return refusal({ kind: "internal error" }, call.id);
-      if (!this.#ports.slots.take(session.id)) {
-        return refusal({ kind: "too many calls" }, call.id);
-      }
-      this.#slotOf = session.id;
+      const refused = this.#takePlace(session, call.id, call.server);
+      if (refused !== undefined) return refused;
       const own = await this.#ports.callHeaders(call.server);
       const backend = await this.#ports.open(
         session,
@@ -362,8 +526,10 @@ export class Exchange {
         this.#authorization(call.server),
         this.#ports.deadline(),
       );
+      await this.#remember(session, call);
       const values = this.#expectHead().values;
       this.#routed = {
+        kind: "call",
         call,
         session,
         backend,
@@ -378,7 +544,108 @@ export class Exchange {
           ...own,
         ],
       };
-      return forward(call, backend, own, original, this.#ports.settings);
+      return forwardCall(call, backend, own, original, this.#ports.settings);
+    });
+  }
+
+  /** What the client is told where it may not have another call in flight. */
+  #takePlace(
+    session: ClientSession,
+    id: string | undefined,
+    server: ServerConfig,
+  ): Reply | undefined {
+    // A client that left meanwhile gives back no place that it takes now.
+    if (this.#closed) return refusal({ kind: "internal error" }, id ?? null);
+    this.#endCall = this.#ports.calls.begin(session, { id, server });
+    return this.#endCall === undefined
+      ? refusal({ kind: "too many calls" }, id ?? null)
+      : undefined;
+  }
+
+  /** Subscriptions outlive the session with the server. */
+  async #remember(
+    session: ClientSession,
+    { method, server, name }: ServerCall,
+  ): Promise<void> {
+    if (method === "resources/subscribe") {
+      await this.#ports.subscribe(session, server, name);
+    } else if (method === "resources/unsubscribe") {
+      await this.#ports.unsubscribe(session, server, name);
+    }
+  }
+
+  /**
+   * Passes on what the client says to a server that asked it something, in the
+   * very session in which it did.
+   */
+  async #relay(
+    session: ClientSession,
+    { server, tag, message, body }: Omit<Relay, "kind" | "tag"> & {
+      readonly tag?: string;
+    },
+  ): Promise<Answer> {
+    const backend = server &&
+      await this.#ports.backendWith(session, server);
+    if (
+      server === undefined || backend === undefined ||
+      tag !== undefined && tag !== sourceOf(server, backend).tag
+    ) return gone(message);
+    const own = await this.#ports.callHeaders(server);
+    this.#routed = { kind: "relay", message, server };
+    const { settings } = this.#ports;
+    const { set, remove } = steer(server, backend, own, settings);
+    return {
+      kind: "continue",
+      headers: {
+        set: [...set, ["content-length", String(body.length)]],
+        remove,
+      },
+      body,
+      reroute: true,
+      metadata: { server: server.name },
+    };
+  }
+
+  /** Passes a cancellation on to who has the call; the broker asks everybody. */
+  async #cancel(
+    { requestId }: Cancellation,
+    body: Uint8Array,
+  ): Promise<Answer> {
+    const session = await this.#session();
+    const server = this.#ports.calls.serverOf(session, requestId);
+    return server === undefined
+      ? this.#toBroker("notifications/cancelled")
+      : await this.#relay(session, { message: "notification", server, body });
+  }
+
+  /** Takes up a stream again where it was left, at the server that has it. */
+  #resume(after: RoutedId, table: RouteTable, head: ReadHead): Promise<Answer> {
+    return this.#guard(null, async () => {
+      const session = await this.#session();
+      const server = table.serverNamed(after.server);
+      const backend = server &&
+        await this.#ports.backendWith(session, server);
+      if (
+        server === undefined || backend === undefined ||
+        after.tag !== sourceOf(server, backend).tag ||
+        !isHeaderValue(after.id)
+      ) return refusal({ kind: "request gone" }, null);
+      const refused = this.#takePlace(session, undefined, server);
+      if (refused !== undefined) return refused;
+      const own = await this.#ports.callHeaders(server);
+      this.#routed = { kind: "resume", server, session, backend };
+      const { settings } = this.#ports;
+      const { set, remove } = steer(server, backend, own, settings);
+      return {
+        kind: "continue",
+        headers: {
+          set: [...set, [LAST_EVENT_HEADER, after.id]],
+          remove: [...head.internal, ...remove],
+        },
+        reroute: true,
+        phases: { requestBody: false, responseHeaders: true },
+        metadata: { server: server.name },
+      };
     });
   }
 
@@ -408,7 +675,13 @@ export class Exchange {
       this.#authorization(call.server),
       deadline,
     );
-    const answer = await this.#ports.run(call, backend, headers, deadline);
+    const answer = await this.#ports.run(
+      call,
+      session,
+      backend,
+      headers,
+      deadline,
+    );
     const decision = decideResponse(
       {
         headers: [[":status", String(answer.status)], ...answer.headers],
@@ -536,14 +809,48 @@ const TARGET_HEADERS: Readonly<Record<TargetKind, string>> = {
   resource: RESOURCE_HEADER,
 };
 
-function forward(
-  call: ServerCall,
+/** Which session of which server something comes from. */
+function sourceOf(
+  { name, fingerprint }: ServerConfig,
+  backend: BackendSession,
+): MessageSource {
+  return { server: name, tag: backendTag(fingerprint, backend.id) };
+}
+
+/** The server has what the client said, or does not want it any more. */
+const ACCEPTED: Reply = {
+  kind: "reply",
+  status: 202,
+  headers: [],
+  body: "",
+  details: "mcp_accepted",
+};
+
+/** Nobody waits for what the client says: only who answers needs to know. */
+function gone(message: RelayedKind): Reply {
+  return message === "response"
+    ? refusal({ kind: "request gone" }, null)
+    : ACCEPTED;
+}
+
+/** Whether an event id can stand in a header. */
+function isHeaderValue(id: string): boolean {
+  // deno-lint-ignore no-control-regex -- those are what may not stand there
+  return id !== "" && !/[\u0000-\u001f\u007f]/.test(id);
+}
+
+/** Whether a chunk needs no change. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Header changes that take a request to a server, into a session there. */
+function steer(
+  server: ServerConfig,
   backend: BackendSession,
   own: readonly HeaderEntry[],
-  original: Uint8Array,
   { steering }: ExchangeSettings,
-): Continue {
-  const { server, method, target, name, body } = call;
+): HeaderChanges {
   const url = new URL(server.url);
   const set: HeaderEntry[] = [
     ...(steering === "hostname"
@@ -552,20 +859,38 @@ function forward(
     [":path", url.pathname + url.search],
     [DESTINATION_HEADER, server.name],
     [UPSTREAM_HEADER, server.fingerprint],
-    [METHOD_HEADER, method],
-    [TARGET_HEADERS[target], encodeHeaderValue(name)],
     [VERSION_HEADER, backend.revision],
     ...own,
   ];
-  const remove: string[] = [];
+  // What is compressed cannot be rewritten.
+  const remove = ["accept-encoding"];
   if (backend.id === undefined) remove.push(SESSION_HEADER);
   else set.push([SESSION_HEADER, backend.id]);
+  return { set, remove };
+}
+
+function forwardCall(
+  call: ServerCall,
+  backend: BackendSession,
+  own: readonly HeaderEntry[],
+  original: Uint8Array,
+  settings: ExchangeSettings,
+): Continue {
+  const { server, method, target, name, body } = call;
+  const { set, remove } = steer(server, backend, own, settings);
   const changed = body !== original;
-  if (changed) set.push(["content-length", String(body.length)]);
   const metadata: Metadata = { server: server.name, method, [target]: name };
   return {
     kind: "continue",
-    headers: { set, remove },
+    headers: {
+      set: [
+        ...set,
+        [METHOD_HEADER, method],
+        [TARGET_HEADERS[target], encodeHeaderValue(name)],
+        ...(changed ? [["content-length", String(body.length)] as const] : []),
+      ],
+      remove,
+    },
     reroute: true,
     metadata,
     ...(changed ? { body } : {}),

@@ -2,27 +2,21 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { GatewayError } from "../shared/errors.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
 import type { Answer, Continue, HeaderEntry, Reply } from "./answer.ts";
-import { createCallSlots } from "./call_slots.ts";
+import { createCallsInFlight } from "./calls_in_flight.ts";
 import { type Deadline, Exchange, type ExchangePorts } from "./exchange.ts";
+import { backendTag } from "../shared/relay/routed_id.ts";
+import { session } from "./_testing.ts";
 import { RouteTable } from "./route_table.ts";
 import { config, server, SILENT } from "../shared/_testing.ts";
 
 const utf8 = new TextEncoder();
-const session: ClientSession = {
-  id: "client-1",
-  identity: "ada",
-  route: "/mcp",
-  revision: "2025-11-25",
-  capabilities: {},
-  issuedAt: 0,
-  expiresAt: 1,
-};
 
 /** Ports in memory: one live session, servers that number their sessions. */
 function world(changes: Partial<ExchangePorts> = {}) {
   const opened: string[] = [];
   const forgotten: (string | undefined)[] = [];
   const ran: { body: string; session: string | undefined }[] = [];
+  const subscribed: string[] = [];
   const table = new RouteTable(
     config([
       server("weather", {
@@ -65,7 +59,22 @@ function world(changes: Partial<ExchangePorts> = {}) {
     },
     knows: () => Promise.resolve(true),
     callHeaders: () => Promise.resolve([]),
-    run: (call, backend) => {
+    backendWith: (_session, { name }) =>
+      Promise.resolve(
+        name === "weather"
+          ? { id: "weather-0", revision: "2025-06-18" }
+          : undefined,
+      ),
+    subscribe: (_session, { name }, uri) => {
+      subscribed.push(`+${name} ${uri}`);
+      return Promise.resolve();
+    },
+    unsubscribe: (_session, { name }, uri) => {
+      subscribed.push(`-${name} ${uri}`);
+      return Promise.resolve();
+    },
+    mayLetGo: () => true,
+    run: (call, _session, backend) => {
       ran.push({
         body: new TextDecoder().decode(call.body),
         session: backend.id,
@@ -76,21 +85,21 @@ function world(changes: Partial<ExchangePorts> = {}) {
         body: utf8.encode("answer"),
       });
     },
-    slots: createCallSlots(1),
+    calls: createCallsInFlight(1),
     log: SILENT,
     ...changes,
   };
-  return { ports, opened, forgotten, ran };
+  return { ports, opened, forgotten, ran, subscribed };
 }
 
-function start(
+async function start(
   ports: ExchangePorts,
   method: string,
   headers: readonly HeaderEntry[] = [],
   path = "/mcp",
-): { exchange: Exchange; answer: Answer } {
+): Promise<{ exchange: Exchange; answer: Answer }> {
   const exchange = new Exchange(ports);
-  const answer = exchange.requestHeaders({
+  const answer = await exchange.requestHeaders({
     headers: [
       [":method", method],
       [":path", path],
@@ -106,13 +115,13 @@ function start(
 }
 
 /** Sends a message in the live session. */
-function post(
+async function post(
   ports: ExchangePorts,
   body: string,
   headers: readonly HeaderEntry[] = [["mcp-session-id", "live"]],
   path?: string,
 ) {
-  const { exchange } = start(ports, "POST", headers, path);
+  const { exchange } = await start(ports, "POST", headers, path);
   return { exchange, answer: exchange.requestBody(utf8.encode(body)) };
 }
 
@@ -134,8 +143,8 @@ function header(answer: Answer, name: string): string | undefined {
   return continued(answer).headers?.set.find(([n]) => n === name)?.[1];
 }
 
-Deno.test("Exchange removes forged headers from traffic that is not MCP", () => {
-  const { answer } = start(world().ports, "GET", [
+Deno.test("Exchange removes forged headers from traffic that is not MCP", async () => {
+  const { answer } = await start(world().ports, "GET", [
     ["x-destination-mcp", "weather"],
     ["x_mcp_tool", "t"],
   ], "/other");
@@ -148,8 +157,8 @@ Deno.test("Exchange removes forged headers from traffic that is not MCP", () => 
 });
 
 for (const method of ["GET", "DELETE"]) {
-  Deno.test(`Exchange sends ${method} to the broker with a signed caller`, () => {
-    const { answer } = start(world().ports, method, [
+  Deno.test(`Exchange sends ${method} to the broker with a signed caller`, async () => {
+    const { answer } = await start(world().ports, method, [
       ["x-destination-mcp", "weather"],
       ["x-mcp-caller", "forged"],
     ]);
@@ -165,8 +174,11 @@ for (const method of ["GET", "DELETE"]) {
   });
 }
 
-Deno.test("Exchange asks for the body of a POST before it routes it", () => {
-  const { answer } = start(world().ports, "POST", [["mcp-session-id", "live"]]);
+Deno.test("Exchange asks for the body of a POST before it routes it", async () => {
+  const { answer } = await start(world().ports, "POST", [[
+    "mcp-session-id",
+    "live",
+  ]]);
   assertEquals(continued(answer), {
     kind: "continue",
     phases: { requestBody: true, responseHeaders: true },
@@ -176,7 +188,7 @@ Deno.test("Exchange asks for the body of a POST before it routes it", () => {
 Deno.test("Exchange routes a call to its server", async () => {
   const { ports } = world();
   const body = call("weather_now", ', "arguments" : {"n":1e400}');
-  const answer = await post(ports, body).answer;
+  const answer = await (await post(ports, body)).answer;
   const { headers, body: sent, reroute, metadata } = continued(answer);
   const want = body.replace("weather_now", "now");
   assertEquals(new TextDecoder().decode(sent), want);
@@ -210,7 +222,7 @@ Deno.test("Exchange leaves :authority alone where routes match the header", asyn
       identityHeader: undefined,
     },
   });
-  const answer = await post(ports, call("weather_now")).answer;
+  const answer = await (await post(ports, call("weather_now"))).answer;
   assertEquals(header(answer, ":authority"), undefined);
   assertEquals(header(answer, "x-destination-mcp"), "weather");
 });
@@ -219,8 +231,11 @@ Deno.test("Exchange removes the gateway's session id where a server has none", a
   const { ports } = world({
     open: () => Promise.resolve({ revision: "2025-06-18" }),
   });
-  const answer = await post(ports, call("weather_now")).answer;
-  assertEquals(continued(answer).headers?.remove, ["mcp-session-id"]);
+  const answer = await (await post(ports, call("weather_now"))).answer;
+  assertEquals(continued(answer).headers?.remove, [
+    "accept-encoding",
+    "mcp-session-id",
+  ]);
   assertEquals(header(answer, "mcp-session-id"), undefined);
 });
 
@@ -228,17 +243,17 @@ Deno.test("Exchange sets a server's own credential on calls", async () => {
   const { ports } = world({
     callHeaders: () => Promise.resolve([["authorization", "Bearer own"]]),
   });
-  const answer = await post(ports, call("weather_now")).answer;
+  const answer = await (await post(ports, call("weather_now"))).answer;
   assertEquals(header(answer, "authorization"), "Bearer own");
 });
 
 const brokers = ["initialize", "tools/list", "ping", "resources/list"];
 for (const method of brokers) {
   Deno.test(`Exchange sends ${method} to the broker`, async () => {
-    const answer = await post(
+    const answer = await (await post(
       world().ports,
       `{"jsonrpc":"2.0","id":1,"method":"${method}"}`,
-    ).answer;
+    )).answer;
     assertEquals(header(answer, "x-destination-mcp"), "broker");
     assertEquals(header(answer, "x-mcp-method"), method);
     assertEquals(continued(answer).body, undefined);
@@ -306,7 +321,9 @@ const refusals: readonly {
 for (const { name, body, headers, path, want } of refusals) {
   Deno.test(`Exchange refuses ${name}`, async () => {
     const { ports, opened } = world();
-    const reply = replied(await post(ports, body, headers, path).answer);
+    const reply = replied(
+      await (await post(ports, body, headers, path)).answer,
+    );
     const text = String(reply.body);
     const id = /^\{"jsonrpc":"2.0","id":([^,]*),/.exec(text)?.[1];
     assertEquals([reply.status, JSON.parse(text).error.code, id], want);
@@ -314,37 +331,38 @@ for (const { name, body, headers, path, want } of refusals) {
   });
 }
 
-Deno.test("Exchange refuses a virtual server that does not exist", () => {
-  const { answer } = start(world().ports, "GET", [], "/mcp/team/nope");
+Deno.test("Exchange refuses a virtual server that does not exist", async () => {
+  const { answer } = await start(world().ports, "GET", [], "/mcp/team/nope");
   assertEquals(replied(answer).status, 404);
 });
 
-Deno.test("Exchange refuses everything for us while there is no configuration", () => {
+Deno.test("Exchange refuses everything for us while there is no configuration", async () => {
   const ports = { ...world().ports, table: () => undefined };
-  assertEquals(replied(start(ports, "GET").answer).status, 503);
-  const other = start(ports, "GET", [], "/other").answer;
+  assertEquals(replied((await start(ports, "GET")).answer).status, 503);
+  const other = (await start(ports, "GET", [], "/other")).answer;
   assertEquals(other.kind, "continue");
 });
 
 Deno.test("Exchange limits the calls in flight, and frees a place at its end", async () => {
   const { ports } = world();
-  const first = post(ports, call("weather_now"));
+  const first = await post(ports, call("weather_now"));
   continued(await first.answer);
-  const second = await post(ports, call("weather_now")).answer;
+  const second = await (await post(ports, call("weather_now"))).answer;
   assertEquals(replied(second).status, 429);
   first.exchange.close();
   first.exchange.close();
-  continued(await post(ports, call("weather_now")).answer);
+  continued(await (await post(ports, call("weather_now"))).answer);
 });
 
 Deno.test("Exchange takes no place for a client that left while it looked", async () => {
   const verified = Promise.withResolvers<ClientSession>();
   const { ports } = world({ verify: () => verified.promise });
-  const { exchange, answer } = post(ports, call("weather_now"));
+  const { exchange, answer } = await post(ports, call("weather_now"));
   exchange.close();
   verified.resolve(session);
   assertEquals((await answer).kind, "reply");
-  assertEquals(ports.slots.take(session.id), true);
+  const weather = server("weather");
+  assert(ports.calls.begin(session, { id: "1", server: weather }));
 });
 
 Deno.test("Exchange opens and runs again within one deadline", async () => {
@@ -356,7 +374,7 @@ Deno.test("Exchange opens and runs again within one deadline", async () => {
       opened.push(deadline);
       return Promise.resolve({ id: "b", revision: "2025-06-18" });
     },
-    run: (_call, _backend, _headers, deadline) => {
+    run: (_call, _session, _backend, _headers, deadline) => {
       ran.push(deadline);
       return Promise.resolve({
         status: 200,
@@ -365,7 +383,7 @@ Deno.test("Exchange opens and runs again within one deadline", async () => {
       });
     },
   });
-  const { exchange, answer } = post(ports, call("weather_now"));
+  const { exchange, answer } = await post(ports, call("weather_now"));
   await answer;
   await exchange.responseHeaders({ headers: [[":status", "404"]] });
   assertEquals([opened.length, ran.length], [2, 1]);
@@ -374,7 +392,7 @@ Deno.test("Exchange opens and runs again within one deadline", async () => {
 
 Deno.test("Exchange recovers a call whose server lost the session", async () => {
   const { ports, opened, forgotten, ran } = world();
-  const { exchange, answer } = post(ports, call("weather_now"));
+  const { exchange, answer } = await post(ports, call("weather_now"));
   await answer;
   const recovered = replied(
     await exchange.responseHeaders({
@@ -395,7 +413,7 @@ Deno.test("Exchange recovers a call whose server lost the session", async () => 
 for (const known of [true, false]) {
   Deno.test(`Exchange asks after a 400 for the session, which is ${known ? "known" : "lost"}`, async () => {
     const { ports, ran } = world({ knows: () => Promise.resolve(known) });
-    const { exchange, answer } = post(ports, call("weather_now"));
+    const { exchange, answer } = await post(ports, call("weather_now"));
     await answer;
     const after = await exchange.responseHeaders({
       headers: [[":status", "400"], ["content-type", "application/json"]],
@@ -408,7 +426,7 @@ for (const known of [true, false]) {
 
 Deno.test("Exchange says so where Envoy sends a call to the broker", async () => {
   const { ports, ran } = world();
-  const { exchange, answer } = post(ports, call("weather_now"));
+  const { exchange, answer } = await post(ports, call("weather_now"));
   await answer;
   const reply = replied(
     await exchange.responseHeaders({
@@ -424,7 +442,7 @@ Deno.test("Exchange never shows a second 404 either", async () => {
     run: () =>
       Promise.resolve({ status: 404, headers: [], body: new Uint8Array() }),
   });
-  const { exchange, answer } = post(ports, call("weather_now"));
+  const { exchange, answer } = await post(ports, call("weather_now"));
   await answer;
   const reply = replied(
     await exchange.responseHeaders({ headers: [[":status", "404"]] }),
@@ -438,7 +456,7 @@ Deno.test("Exchange never shows a second 404 either", async () => {
 });
 
 Deno.test("Exchange gives Envoy's own errors the request's id", async () => {
-  const { exchange, answer } = post(
+  const { exchange, answer } = await post(
     world().ports,
     '{"jsonrpc":"2.0","id":"q","method":"tools/list"}',
   );
@@ -458,13 +476,368 @@ Deno.test("Exchange hands the client's token to a server only on demand", async 
       seen.push(authorization);
       return Promise.resolve({ id: "b", revision: "2025-06-18" });
     },
-    slots: createCallSlots(2),
+    calls: createCallsInFlight(2),
   });
   const headers: HeaderEntry[] = [
     ["mcp-session-id", "live"],
     ["authorization", "Bearer client"],
   ];
-  await post(ports, call("weather_now"), headers).answer;
-  await post(ports, call("open_x"), headers).answer;
+  await (await post(ports, call("weather_now"), headers)).answer;
+  await (await post(ports, call("open_x"), headers)).answer;
   assertEquals(seen, [undefined, "Bearer client"]);
+});
+
+const TAG = backendTag("weather-1", "weather-1");
+
+/** A call's answer as an event stream, for a client that declared something. */
+async function streamed(
+  capabilities: ClientSession["capabilities"],
+  changes: Partial<ExchangePorts> = {},
+) {
+  const { ports } = world({
+    verify: () => Promise.resolve({ ...session, capabilities }),
+    ...changes,
+  });
+  const { exchange, answer } = await post(ports, call("weather_now"));
+  await answer;
+  const head = continued(
+    await exchange.responseHeaders({
+      headers: [
+        [":status", "200"],
+        ["content-type", "text/event-stream"],
+        ["content-length", "9"],
+      ],
+      codeDetails: "via_upstream",
+    }),
+  );
+  return {
+    head,
+    push: (text: string, end = false) => {
+      const { body, letGo } = exchange.responseBody(utf8.encode(text), end);
+      return [
+        body === undefined ? "as it is" : new TextDecoder().decode(body),
+        letGo ?? false,
+      ];
+    },
+  };
+}
+
+Deno.test("Exchange rewrites an event stream, chunk by chunk", async () => {
+  const { head, push } = await streamed({ elicitation: {} });
+  assertEquals(head.streamBody, true);
+  assertEquals(head.headers?.remove, ["content-length"]);
+  const asks = '{"jsonrpc":"2.0","id":1,"method":"elicitation/create"}';
+  const told = '{"jsonrpc":"2.0","method":"notifications/message"}';
+  assertEquals(push(`data: ${told}\n\n`), ["as it is", false]);
+  assertEquals(push(`id: 7\ndata: ${asks}`), ["", false]);
+  assertEquals(push("\n\n"), [
+    `id: mcpgw:${TAG}:weather:7\ndata: ${
+      asks.replace("1,", `"mcpgw:${TAG}:weather:1",`)
+    }\n\n`,
+    false,
+  ]);
+  assertEquals(push("data: cut", false), ["", false]);
+  assertEquals(push("", true), ["data: cut", false]);
+});
+
+Deno.test("Exchange lets a stream go when nothing in it concerns it", async () => {
+  const { push } = await streamed({});
+  assertEquals(push("data: {}\n\ndata: {"), ["as it is", true]);
+});
+
+Deno.test("Exchange keeps a stream while too many were let go", async () => {
+  const { push } = await streamed({}, { mayLetGo: () => false });
+  assertEquals(push("data: {}\n\n"), ["as it is", false]);
+});
+
+for (const revision of ["2025-03-26", "2025-11-25"] as const) {
+  Deno.test(`Exchange gives a client of ${revision} a batch as it knows it`, async () => {
+    const { push } = await streamed({ roots: {} }, {
+      verify: () => Promise.resolve({ ...session, revision }),
+    });
+    const told = '{"jsonrpc":"2.0","method":"notifications/message"}';
+    assertEquals(
+      push(`data: [${told},${told}]\n\n`)[0],
+      revision === "2025-03-26"
+        ? "as it is"
+        : `data: ${told}\n\ndata: ${told}\n\n`,
+    );
+  });
+}
+
+Deno.test("Exchange leaves an answer in JSON to Envoy", async () => {
+  const { exchange, answer } = await post(world().ports, call("weather_now"));
+  await answer;
+  const head = continued(
+    await exchange.responseHeaders({
+      headers: [[":status", "200"], ["content-type", "application/json"]],
+      codeDetails: "via_upstream",
+    }),
+  );
+  assertEquals(head.streamBody, undefined);
+});
+
+const TO_WEATHER = backendTag("weather-1", "weather-0");
+const ANSWER =
+  `{"jsonrpc":"2.0","id":"mcpgw:${TO_WEATHER}:weather:7","result":{}}`;
+const PROGRESS =
+  `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"mcpgw:${TO_WEATHER}:weather:7"}}`;
+
+for (const [name, message] of [["response", ANSWER], ["progress", PROGRESS]]) {
+  Deno.test(`Exchange sends a client's ${name} to the server it is for`, async () => {
+    const { ports, opened } = world({
+      callHeaders: () => Promise.resolve([["authorization", "Bearer own"]]),
+    });
+    const { exchange, answer } = await post(ports, message!);
+    const sent = continued(await answer);
+    const want = message!.replace(/"mcpgw:.*:7"/, "7");
+    assertEquals(new TextDecoder().decode(sent.body), want);
+    assertEquals(Object.fromEntries(sent.headers?.set ?? []), {
+      ":authority": "weather.mcp.local",
+      ":path": "/api/mcp?k=1",
+      "x-destination-mcp": "weather",
+      "x-mcp-upstream": "weather-1",
+      "mcp-session-id": "weather-0",
+      "mcp-protocol-version": "2025-06-18",
+      "authorization": "Bearer own",
+      "content-length": String(want.length),
+    });
+    assertEquals(sent.reroute, true);
+    assertEquals(opened, []);
+    const accepted = replied(
+      await exchange.responseHeaders({
+        headers: [[":status", "200"], ["content-type", "text/html"]],
+        codeDetails: "via_upstream",
+      }),
+    );
+    assertEquals([accepted.status, accepted.body], [202, ""]);
+  });
+}
+
+const undeliverable: readonly {
+  name: string;
+  message: string;
+  headers?: readonly HeaderEntry[];
+  status?: number;
+  want: readonly [status: number, kind: string];
+}[] = [
+  {
+    name: "a response to a session that its server lost",
+    message: ANSWER,
+    status: 404,
+    want: [400, "mcp_request_gone"],
+  },
+  {
+    name: "a response to another session with that server",
+    message: ANSWER.replace(TO_WEATHER, "AAAAAAAA"),
+    want: [400, "mcp_request_gone"],
+  },
+  {
+    name: "a response to a server that has no session",
+    message: ANSWER.replace(":weather:", ":open:"),
+    want: [400, "mcp_request_gone"],
+  },
+  {
+    name: "a response to a server that is not configured",
+    message: ANSWER.replace(":weather:", ":gone:"),
+    want: [400, "mcp_request_gone"],
+  },
+  {
+    name: "a response in a session that is not live",
+    message: ANSWER,
+    headers: [["mcp-session-id", "dead"]],
+    want: [404, "mcp_session_unknown"],
+  },
+  {
+    name: "a response to a server that is down",
+    message: ANSWER,
+    status: 503,
+    want: [502, "mcp_connection_lost"],
+  },
+  {
+    name: "progress to a session that its server lost",
+    message: PROGRESS,
+    status: 404,
+    want: [202, "mcp_accepted"],
+  },
+  {
+    name: "progress to another session with that server",
+    message: PROGRESS.replace(TO_WEATHER, "AAAAAAAA"),
+    want: [202, "mcp_accepted"],
+  },
+];
+
+for (const { name, message, headers, status, want } of undeliverable) {
+  Deno.test(`Exchange tells the truth about ${name}`, async () => {
+    const { exchange, answer } = await post(world().ports, message, headers);
+    let reply = await answer;
+    if (status !== undefined) {
+      reply = await exchange.responseHeaders({
+        headers: [[":status", String(status)]],
+        codeDetails: status === 503 ? "upstream_reset" : "via_upstream",
+      });
+    }
+    assertEquals([replied(reply).status, replied(reply).details], want);
+  });
+}
+
+const CANCEL =
+  '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9007199254740993}}';
+
+Deno.test("Exchange sends a cancellation to the server that has the call", async () => {
+  const { ports } = world();
+  const running = await post(ports, call("weather_now"));
+  await running.answer;
+  const sent = continued(await (await post(ports, CANCEL)).answer);
+  assertEquals(new TextDecoder().decode(sent.body), CANCEL);
+  assertEquals(header(sent, "x-destination-mcp"), "weather");
+  assertEquals(header(sent, "mcp-session-id"), "weather-0");
+  running.exchange.close();
+  const late = await (await post(ports, CANCEL)).answer;
+  assertEquals(header(late, "x-destination-mcp"), "broker");
+  assertEquals(header(late, "x-mcp-method"), "notifications/cancelled");
+});
+
+Deno.test("Exchange takes a cancellation of a call that no server has yet", async () => {
+  const { ports } = world({
+    open: () => new Promise(() => {}),
+    backendWith: () => Promise.resolve(undefined),
+  });
+  const running = await post(ports, call("weather_now"));
+  void running.answer;
+  await Promise.resolve();
+  assertEquals(replied(await (await post(ports, CANCEL)).answer).status, 202);
+});
+
+for (const way of ["subscribe", "unsubscribe"]) {
+  Deno.test(`Exchange remembers resources/${way}`, async () => {
+    const { ports, subscribed } = world({ table: () => withResource });
+    const answer = await (await post(
+      ports,
+      `{"jsonrpc":"2.0","id":1,"method":"resources/${way}","params":{"uri":"memo://1"}}`,
+    )).answer;
+    assertEquals(header(answer, "x-destination-mcp"), "weather");
+    assertEquals(subscribed, [
+      `${way === "subscribe" ? "+" : "-"}weather memo://1`,
+    ]);
+  });
+}
+
+Deno.test("Exchange refuses a subscription that cannot be remembered", async () => {
+  const { ports } = world({
+    table: () => withResource,
+    subscribe: () =>
+      Promise.reject(new GatewayError({ kind: "too many subscriptions" })),
+  });
+  const answer = await (await post(
+    ports,
+    '{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"memo://1"}}',
+  )).answer;
+  assertEquals(replied(answer).details, "mcp_too_many_subscriptions");
+});
+
+const withResource = new RouteTable(config([server("weather")]), {
+  version: "1",
+  config: "c",
+  complete: true,
+  urisComplete: true,
+  servers: [],
+  tools: {},
+  prompts: {},
+  resources: { "memo://1": { server: "weather", name: "memo://1" } },
+  templates: [],
+});
+
+function resume(ports: ExchangePorts, id: string, token = "live") {
+  return start(ports, "GET", [
+    ["mcp-session-id", token],
+    ["last-event-id", id],
+    ["x-mcp-tool", "forged"],
+  ]);
+}
+
+Deno.test("Exchange takes a stream up again at the server that has it", async () => {
+  const { ports } = world();
+  const { exchange, answer } = await resume(
+    ports,
+    `mcpgw:${TO_WEATHER}:weather:a%20b`,
+  );
+  const { headers, phases, reroute } = continued(answer);
+  assertEquals(Object.fromEntries(headers?.set ?? []), {
+    ":authority": "weather.mcp.local",
+    ":path": "/api/mcp?k=1",
+    "x-destination-mcp": "weather",
+    "x-mcp-upstream": "weather-1",
+    "mcp-session-id": "weather-0",
+    "mcp-protocol-version": "2025-06-18",
+    "last-event-id": "a b",
+  });
+  assertEquals(headers?.remove, ["x-mcp-tool", "accept-encoding"]);
+  assertEquals(phases, { requestBody: false, responseHeaders: true });
+  assertEquals(reroute, true);
+  const head = continued(
+    await exchange.responseHeaders({
+      headers: [[":status", "200"], ["content-type", "text/event-stream"]],
+      codeDetails: "via_upstream",
+    }),
+  );
+  assertEquals(head.streamBody, true);
+  const { body } = exchange.responseBody(utf8.encode("id: 8\n\n"), false);
+  assertEquals(
+    new TextDecoder().decode(body),
+    `id: mcpgw:${TO_WEATHER}:weather:8\n\n`,
+  );
+});
+
+const goneStreams: readonly {
+  name: string;
+  id: string;
+  token?: string;
+  status?: number;
+  want: number;
+}[] = [
+  { name: "a session that is not live", id: "7", token: "dead", want: 404 },
+  {
+    name: "another session with its server",
+    id: "mcpgw:AAAAAAAA:weather:7",
+    want: 400,
+  },
+  { name: "a server without one", id: "mcpgw:AAAAAAAA:open:7", want: 400 },
+  { name: "an unknown server", id: "mcpgw:AAAAAAAA:gone:7", want: 400 },
+  {
+    name: "an id that is no header",
+    id: `mcpgw:${TO_WEATHER}:weather:a%0d%0ab`,
+    want: 400,
+  },
+  { name: "no id at all", id: `mcpgw:${TO_WEATHER}:weather:`, want: 400 },
+  ...[400, 404, 405].map((status) => ({
+    name: `a server that says ${status}`,
+    id: `mcpgw:${TO_WEATHER}:weather:7`,
+    status,
+    want: 400,
+  })),
+];
+
+for (const { name, id, token, status, want } of goneStreams) {
+  Deno.test(`Exchange takes no stream up of ${name}`, async () => {
+    const { exchange, answer } = await resume(
+      world().ports,
+      id === "7" ? `mcpgw:${TO_WEATHER}:weather:7` : id,
+      token,
+    );
+    const reply = status === undefined ? answer : await exchange
+      .responseHeaders({
+        headers: [[":status", String(status)]],
+        codeDetails: "via_upstream",
+      });
+    assertEquals(replied(reply).status, want);
+    if (want === 400) assertEquals(replied(reply).details, "mcp_request_gone");
+  });
+}
+
+Deno.test("Exchange counts a stream taken up again among the calls", async () => {
+  const { ports } = world();
+  const id = `mcpgw:${TO_WEATHER}:weather:7`;
+  continued((await resume(ports, id)).answer);
+  assertEquals(replied((await resume(ports, id)).answer).status, 429);
 });

@@ -22,9 +22,13 @@ import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { VERSION } from "../shared/version.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
-import { createCallSlots } from "./call_slots.ts";
+import { BackendOpener } from "./backend_opener.ts";
+import { createBrokerHint } from "./broker_hint.ts";
+import { createCallsInFlight } from "./calls_in_flight.ts";
 import { followCatalog } from "./catalog_client.ts";
 import type { Deadline, ExchangePorts } from "./exchange.ts";
+import { keepSessions } from "./keep_sessions.ts";
+import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
 import { RESETS_MESSAGE, RESETS_REMEDY, ResetWatch } from "./reset_watch.ts";
@@ -51,7 +55,17 @@ async function start(
     },
   });
   const http = new HttpPool(secrets);
-  const client = new ServerClient(http, secrets);
+  const client = new ServerClient(http, secrets, log);
+  const opener = new BackendOpener({
+    sessions,
+    client,
+    announce: createBrokerHint({
+      url: options.catalogUrl.href,
+      fetch,
+      now: () => performance.now(),
+      log,
+    }),
+  });
   const state = new RoutingState();
   const ready = () => {
     const reasons = [
@@ -99,6 +113,14 @@ async function start(
     log,
   });
 
+  const calls = createCallsInFlight(LIMITS.callsPerSession);
+  void keepSessions({
+    sessions: () => calls.sessions(),
+    touch: (session) => sessions.touch(session),
+    delay: waitOnTimer,
+    signal: watching.signal,
+    log,
+  });
   const ports: ExchangePorts = {
     table: () => state.table,
     settings: options,
@@ -118,18 +140,12 @@ async function start(
     },
     deadline: () => deadlineIn(LIMITS.initializeMs),
     open: (session, server, authorization, deadline) =>
-      sessions.backend(
-        session,
-        server,
-        async (signal) =>
-          await client.open({
-            server,
-            details: await sessions.details(session),
-            revision: session.revision,
-            authorization,
-          }, signal),
-        { deadlineMs: deadline.left() },
-      ),
+      opener.open(session, server, authorization, deadline),
+    backendWith: (session, server) => sessions.backendWith(session, server),
+    subscribe: (session, { name: server }, uri) =>
+      sessions.subscribe(session, { server, uri }),
+    unsubscribe: (session, { name: server }, uri) =>
+      sessions.unsubscribe(session, { server, uri }),
     forget: async (session, server, backend) => {
       await sessions.forget(session, server, backend);
     },
@@ -138,9 +154,10 @@ async function start(
       server.credentialFor.includes("calls")
         ? client.callHeaders(server)
         : NO_HEADERS,
-    run: (call, backend, headers, deadline) =>
-      client.run(call, backend, headers, deadline),
-    slots: createCallSlots(LIMITS.callsPerSession),
+    run: (call, session, backend, headers, deadline) =>
+      client.run(call, session, backend, headers, deadline),
+    mayLetGo: createLetGoBudget(() => performance.now()),
+    calls,
     log,
   };
   // A router that restarts knows unprefixed names before it is asked for one;

@@ -8,6 +8,7 @@
 import type { Refusal } from "../shared/errors.ts";
 import {
   isInternalHeader,
+  LAST_EVENT_HEADER,
   SESSION_HEADER,
   SINGLE_VALUE_HEADERS,
   VERSION_HEADER,
@@ -15,6 +16,7 @@ import {
 } from "../shared/headers.ts";
 import { isSessionRevision } from "../shared/mcp.ts";
 import { checkOrigin, type OriginSettings } from "../shared/origin.ts";
+import { readRoutedEventId, type RoutedId } from "../shared/relay/routed_id.ts";
 import type { HeaderEntry } from "./answer.ts";
 
 /** The head of a request, as Envoy shows it to its external processor. */
@@ -97,6 +99,12 @@ export type HeadDecision =
   | { readonly kind: "refuse"; readonly refusal: Refusal }
   /** The broker answers it; there is no body to read. */
   | { readonly kind: "broker"; readonly virtualServer?: string }
+  /** A server's stream is taken up again, after the event of this id. */
+  | {
+    readonly kind: "resume";
+    readonly virtualServer?: string;
+    readonly after: RoutedId;
+  }
   /** The body decides. */
   | {
     readonly kind: "read body";
@@ -113,7 +121,8 @@ export type HeadDecision =
  * | to a host that is a server's own | refuse: clients never name servers by host |
  * | outside the gateway's path | pass |
  * | from a page or to a host that is not allowed | refuse |
- * | GET, DELETE | broker |
+ * | GET after a server's event | resume |
+ * | other GET, DELETE | broker |
  * | POST of JSON | read body |
  * | POST of anything else, too large, ambiguous | refuse |
  * | other methods | refuse |
@@ -153,7 +162,14 @@ export function decideHead(
     return refuse({ kind: "unsupported revision" });
   }
   switch (head.method) {
-    case "GET":
+    case "GET": {
+      const last = head.values.get(LAST_EVENT_HEADER);
+      const after = last === undefined ? undefined : readRoutedEventId(last);
+      if (after === undefined) return { kind: "broker", ...virtualServer };
+      return endOfStream
+        ? { kind: "resume", ...virtualServer, after }
+        : refuse({ kind: "invalid request", detail: "a GET has no body" });
+    }
     case "DELETE":
       return { kind: "broker", ...virtualServer };
     case "POST":

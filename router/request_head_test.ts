@@ -58,6 +58,31 @@ const heads: readonly HeadCase[] = [
     input: ["DELETE", "/mcp?x=/y"],
     want: "broker",
   },
+  {
+    name: "takes a stream up again at the server that has it",
+    input: [
+      "GET",
+      "/mcp",
+      [["last-event-id", "mcpgw:aBcDeF12:weather:7"]],
+      true,
+    ],
+    want: "resume",
+  },
+  {
+    name: "lets no body go with that",
+    input: ["GET", "/mcp", [["last-event-id", "mcpgw:aBcDeF12:w:7"]], false],
+    want: "invalid request",
+  },
+  ...["7", "", "mcpgw:short:weather:7"].map((id): HeadCase => ({
+    name: `sends GET after the event "${id}" to the broker`,
+    input: ["GET", "/mcp", [["last-event-id", id]]],
+    want: "broker",
+  })),
+  {
+    name: "sends DELETE to the broker, whatever event it names",
+    input: ["DELETE", "/mcp", [["last-event-id", "mcpgw:aBcDeF12:w:7"]]],
+    want: "broker",
+  },
   { name: "refuses PUT", input: ["PUT", "/mcp"], want: "method not allowed" },
   {
     name: "reads the body of a POST of JSON",
@@ -121,6 +146,7 @@ const heads: readonly HeadCase[] = [
   ...[
     "mcp-session-id",
     "mcp-protocol-version",
+    "last-event-id",
     "authorization",
     "origin",
     "x-user",

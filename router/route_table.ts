@@ -73,6 +73,11 @@ export class RouteTable {
     return this.#hosts.has(host);
   }
 
+  /** The enabled server of that name. */
+  serverNamed(name: string): ServerConfig | undefined {
+    return this.#byName.get(name);
+  }
+
   /** Tells whether there is a virtual server of that name. */
   hasVirtualServer(name: string): boolean {
     return this.#virtualServers.has(name);

@@ -229,3 +229,13 @@ Deno.test("RouteTable.isServerHost() knows disabled servers' hosts too", () => {
     [true, true, false],
   );
 });
+
+Deno.test("RouteTable.serverNamed() knows enabled servers only", () => {
+  const off = server("off", { state: "Disabled" });
+  const on = server("on");
+  const table = new RouteTable(config([on, off]), undefined);
+  assertEquals(
+    ["on", "off", "none"].map((name) => table.serverNamed(name)),
+    [on, undefined, undefined],
+  );
+});

@@ -229,6 +229,10 @@ function serveStream(
       const answered = await answerPhase(exchange, bytes, log);
       if (answered.details !== undefined) outcome = answered.details;
       stream.write(answered.bytes);
+      if (!answered.letGo) return;
+      // Envoy passes on what it has sent us meanwhile, and all that follows.
+      stream.end();
+      finish();
     }).catch(abort);
   });
   stream.on("end", () => {
@@ -251,7 +255,7 @@ async function answerPhase(
   exchange: Exchange,
   bytes: Uint8Array,
   log: Logger,
-): Promise<{ bytes: Uint8Array; details?: string }> {
+): Promise<{ bytes: Uint8Array; details?: string; letGo?: boolean }> {
   const phase = readPhase(bytes);
   if (phase.kind === "request trailers") {
     return { bytes: dropTrailers(phase.names) };
@@ -266,13 +270,16 @@ async function answerPhase(
   try {
     switch (phase.kind) {
       case "request headers":
-        answer = exchange.requestHeaders(phase.head);
+        answer = await exchange.requestHeaders(phase.head);
         break;
       case "request body":
         answer = await exchange.requestBody(phase.bytes);
         break;
       case "response headers":
         answer = await exchange.responseHeaders(phase.head);
+        break;
+      case "response body":
+        answer = exchange.responseBody(phase.bytes, phase.end);
         break;
       default:
         return phase satisfies never;
@@ -283,6 +290,8 @@ async function answerPhase(
   }
   return {
     bytes: writeAnswer(phase.kind, answer),
-    ...(answer.kind === "reply" ? { details: answer.details } : {}),
+    ...(answer.kind === "reply"
+      ? { details: answer.details }
+      : { letGo: answer.letGo ?? false }),
   };
 }

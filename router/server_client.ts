@@ -11,16 +11,25 @@ import { type SecretIo, serverHeaders } from "../shared/config/secrets.ts";
 import { GatewayError } from "../shared/errors.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "../shared/headers.ts";
 import type { SessionRevision } from "../shared/mcp.ts";
+import { isObject, member } from "../shared/jsonrpc/parsed.ts";
+import type { Logger } from "../shared/log.ts";
+import { EventStreamRewriter } from "../shared/relay/event_stream_rewriter.ts";
+import { backendTag, type MessageSource } from "../shared/relay/routed_id.ts";
 import type {
   BackendSession,
+  ClientSession,
   SessionDetails,
+  StandingRequests,
 } from "../shared/sessions/sessions.ts";
 import { readBody } from "../shared/body.ts";
 import { joinBytes } from "../shared/bytes.ts";
 import { readEvents } from "../shared/sse/read_events.ts";
 import { writeEvent } from "../shared/sse/write_event.ts";
 import { ServerExchange } from "../shared/upstream/server_exchange.ts";
-import { handshake } from "../shared/upstream/handshake.ts";
+import {
+  handshake,
+  type ServerIntroduction,
+} from "../shared/upstream/handshake.ts";
 import type { HttpPool } from "../shared/upstream/http_pool.ts";
 import { readServerMessage } from "../shared/upstream/server_message.ts";
 import { UpstreamError } from "../shared/upstream/upstream_error.ts";
@@ -39,6 +48,8 @@ export interface OpenRequest {
   readonly revision: SessionRevision;
   /** The client's `Authorization`, where the server is to have it. */
   readonly authorization: string | undefined;
+  /** What the client asked for that holds in each session with a server. */
+  readonly standing: () => Promise<StandingRequests>;
 }
 
 /** Largest answer to a handshake, bytes. */
@@ -47,6 +58,13 @@ const HANDSHAKE_BYTES = 1024 * 1024;
 const RUN_BYTES = 1024 * 1024;
 /** What a message that a server answers has to accept. */
 const ACCEPT = "application/json, text/event-stream";
+/**
+ * Milliseconds for all that is asked again in a new session: the call that
+ * opened it waits for that.
+ */
+const STANDING_MS = 3_000;
+/** Requests of those at once. */
+const STANDING_AT_ONCE = 8;
 /** Milliseconds to find out whether a server knows a session. */
 const PING_MS = 2_000;
 
@@ -60,11 +78,13 @@ const HANDSHAKE_MS = 15_000;
 export class ServerClient {
   readonly #http: HttpPool;
   readonly #secrets: SecretIo;
+  readonly #log: Logger;
 
   /** Speaks over the connections of `http`. */
-  constructor(http: HttpPool, secrets: SecretIo) {
+  constructor(http: HttpPool, secrets: SecretIo, log: Logger) {
     this.#http = http;
     this.#secrets = secrets;
+    this.#log = log;
   }
 
   /**
@@ -77,6 +97,7 @@ export class ServerClient {
     signal: AbortSignal,
   ): Promise<BackendSession> {
     const { server, details, revision, authorization } = request;
+    const { tasks: _, ...capabilities } = details.capabilities;
     const exchange = new ServerExchange({
       url: server.url,
       fetch: (_url, init) => this.#http.fetch(server, init),
@@ -90,24 +111,71 @@ export class ServerClient {
       maxBytes: HANDSHAKE_BYTES,
     });
     try {
-      const { revision: agreed } = await handshake(exchange, {
+      const introduction = await handshake(exchange, {
         revision,
-        // What a server may ask of a client does not find its way back yet:
-        // a server that knows does not ask and wait for ever.
-        capabilities: {},
+        // Whose tasks those are is not known yet to anybody on the way.
+        capabilities,
         clientInfo: details.clientInfo ??
           { name: "mcp-gateway", version: VERSION },
         timeoutMs: HANDSHAKE_MS,
         now: () => performance.now(),
       }, signal);
+      await this.#repeatStanding(exchange, introduction, request, signal);
       const id = exchange.sessionId;
-      return { revision: agreed, ...(id === undefined ? {} : { id }) };
+      return {
+        revision: introduction.revision,
+        ...(id === undefined ? {} : { id }),
+      };
     } catch (error) {
       // A server may have opened a session that we have no use for.
       await exchange.delete({ signal: NEVER, timeoutMs: PING_MS })
         .catch(() => {});
       throw asGatewayError(error, server.name, "server unreachable");
     }
+  }
+
+  /** Asks again for what the client wants in each session. Never rejects. */
+  async #repeatStanding(
+    exchange: ServerExchange,
+    { capabilities }: ServerIntroduction,
+    { server, standing }: OpenRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const end = performance.now() + STANDING_MS;
+    const ask = async (method: string, params: unknown) => {
+      try {
+        await exchange.request(method, JSON.stringify(params), {
+          signal,
+          timeoutMs: Math.max(1, end - performance.now()),
+        });
+      } catch (error) {
+        this.#log.debug("standing request not repeated", {
+          server: server.name,
+          method,
+          error,
+        });
+      }
+    };
+    let wanted: StandingRequests;
+    try {
+      wanted = await standing();
+    } catch (error) {
+      this.#log.debug("standing requests not known", { error });
+      return;
+    }
+    const { logLevel, subscriptions } = wanted;
+    const uris = subscriptions.filter((one) => one.server === server.name);
+    const jobs = [
+      ...(logLevel !== undefined && isObject(member(capabilities, "logging"))
+        ? [() => ask("logging/setLevel", { level: logLevel })]
+        : []),
+      ...uris.map(({ uri }) => () => ask("resources/subscribe", { uri })),
+    ].values();
+    await Promise.all(
+      Array.from({ length: STANDING_AT_ONCE }, async () => {
+        for (const job of jobs) await job();
+      }),
+    );
   }
 
   /** Ends a session that nobody keeps; a server may refuse. Never rejects. */
@@ -161,43 +229,119 @@ export class ServerClient {
 
   /**
    * Runs a call and reads its answer, JSON or event stream: that to its end or
-   * to the response, whichever comes first.
+   * to the response, whichever comes first. Where the server asks something in
+   * between, the client can be asked only if it can take up the stream
+   * afterwards: then the answer ends there.
    *
    * @throws {GatewayError} If the answer is not there in time, or too large
-   * for the complete reply it has to become.
+   * for the complete reply it has to become, or cannot be waited for.
    */
   async run(
     call: ServerCall,
+    session: ClientSession,
     backend: BackendSession,
     headers: readonly HeaderEntry[],
     deadline: Deadline,
   ): Promise<FetchedAnswer> {
+    const { server } = call;
     try {
-      const response = await this.#http.fetch(call.server, {
+      const response = await this.#http.fetch(server, {
         method: "POST",
         headers: inSession(headers, backend),
         body: Uint8Array.from(call.body),
         signal: AbortSignal.timeout(deadline.left()),
       });
+      const stream = eventStreamOf(response);
       return {
         status: response.status,
         headers: [...response.headers],
-        body: await readAnswer(response, call.id),
+        body: stream === undefined ? await readWhole(response) : await this
+          .#readStream(stream, call, {
+            batches: session.revision === "2025-03-26",
+            source: {
+              server: server.name,
+              tag: backendTag(server.fingerprint, backend.id),
+            },
+            tell: (text) => this.#tell(server, backend, headers, text),
+          }),
       };
     } catch (error) {
-      throw asGatewayError(error, call.server.name, "connection lost");
+      throw asGatewayError(error, server.name, "connection lost");
     }
+  }
+
+  /**
+   * Reads a stream to its response: many servers leave it open for a while
+   * after that. What comes before it goes to the client too.
+   */
+  async #readStream(
+    stream: ReadableStream<Uint8Array>,
+    { id, server }: ServerCall,
+    { source, batches, tell }: {
+      readonly source: MessageSource;
+      readonly batches: boolean;
+      readonly tell: (text: string) => void;
+    },
+  ): Promise<Uint8Array> {
+    const rewriter = new EventStreamRewriter({
+      source,
+      batches,
+      maxEventBytes: RUN_BYTES,
+    });
+    const events: Uint8Array[] = [];
+    const limits = { eventBytes: RUN_BYTES, totalBytes: RUN_BYTES };
+    for await (const event of readEvents(stream, limits)) {
+      const message = readServerMessage(ENCODER.encode(event.data));
+      if (message.kind === "request" && message.method === "ping") {
+        tell(`{"jsonrpc":"2.0","id":${message.id},"result":{}}`);
+        continue;
+      }
+      events.push(rewriter.push(writeEvent(event), false));
+      if (rewriter.answered(id)) return joinBytes(events);
+      if (!rewriter.sawRequest) continue;
+      if (rewriter.sawEventId) return joinBytes(events);
+      tell(
+        `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":"The client cannot be asked now"}}`,
+      );
+      throw new GatewayError({ kind: "call broken off", detail: server.name });
+    }
+    if (rewriter.sawEventId) return joinBytes(events);
+    throw new UpstreamError("unreachable", {
+      message: "the stream ended without an answer",
+    });
+  }
+
+  /** Sends a message that wants no answer; whether it arrives is not known. */
+  #tell(
+    server: ServerConfig,
+    backend: BackendSession,
+    headers: readonly HeaderEntry[],
+    body: string,
+  ): void {
+    this.#http.fetch(server, {
+      method: "POST",
+      headers: inSession(headers, backend),
+      body,
+      signal: AbortSignal.timeout(PING_MS),
+    })
+      .then((response) => response.body?.cancel())
+      .catch((error: unknown) =>
+        this.#log.debug("server not told", { server: server.name, error })
+      );
   }
 }
 
-async function readAnswer(
+/** The body of an answer that is an event stream. */
+function eventStreamOf(
   response: Response,
-  id: string,
-): Promise<Uint8Array> {
+): ReadableStream<Uint8Array> | undefined {
   const type = response.headers.get("content-type") ?? "";
-  if (/^text\/event-stream\b/i.test(type) && response.body !== null) {
-    return await readUntilResponse(response.body, id);
-  }
+  return /^text\/event-stream\b/i.test(type)
+    ? response.body ?? undefined
+    : undefined;
+}
+
+async function readWhole(response: Response): Promise<Uint8Array> {
   const body = await readBody(
     response.body,
     response.headers.get("content-length"),
@@ -207,22 +351,6 @@ async function readAnswer(
   throw new UpstreamError("too large", {
     message: `the answer is larger than ${RUN_BYTES} bytes`,
   });
-}
-
-/** Many servers leave a stream open for a while after the response. */
-async function readUntilResponse(
-  stream: ReadableStream<Uint8Array>,
-  id: string,
-): Promise<Uint8Array> {
-  const limits = { eventBytes: RUN_BYTES, totalBytes: RUN_BYTES };
-  const events: Uint8Array[] = [];
-  for await (const event of readEvents(stream, limits)) {
-    events.push(writeEvent(event));
-    const message = readServerMessage(ENCODER.encode(event.data));
-    const isResponse = message?.kind === "result" || message?.kind === "error";
-    if (isResponse && message.id === id) break;
-  }
-  return joinBytes(events);
 }
 
 const ENCODER = new TextEncoder();

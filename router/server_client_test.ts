@@ -2,9 +2,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ServerConfig } from "../shared/config/model.ts";
 import type { SecretIo } from "../shared/config/secrets.ts";
 import { GatewayError } from "../shared/errors.ts";
+import type { StandingRequests } from "../shared/sessions/sessions.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
-import { server } from "../shared/_testing.ts";
+import { server, SILENT } from "../shared/_testing.ts";
 import type { ServerCall } from "./decide_message.ts";
+import { backendTag } from "../shared/relay/routed_id.ts";
+import { eventually } from "../tests/support/wait.ts";
+import { session } from "./_testing.ts";
 import { ServerClient } from "./server_client.ts";
 
 const secrets: SecretIo = {
@@ -51,34 +55,47 @@ function serve(answer: (seen: Seen) => Response) {
 function introduced(
   { method, text }: Seen,
   headers: Record<string, string> = { "mcp-session-id": "b-1" },
+  capabilities: object = {},
 ): Response {
-  if (method !== "initialize") return new Response(null, { status: 202 });
+  if (method === "notifications/initialized" || text === "") {
+    return new Response(null, { status: 202 });
+  }
+  if (method !== "initialize") {
+    return Response.json({
+      jsonrpc: "2.0",
+      id: JSON.parse(text).id,
+      result: {},
+    });
+  }
   return Response.json({
     jsonrpc: "2.0",
     id: JSON.parse(text).id,
     result: {
       protocolVersion: "2025-06-18",
-      capabilities: { tools: {} },
+      capabilities: { tools: {}, ...capabilities },
       serverInfo: { name: "s", version: "1" },
     },
   }, { headers });
 }
 
 const details = {
-  capabilities: { elicitation: {} },
+  capabilities: { elicitation: { url: {} }, tasks: { list: {} }, x: [1] },
   clientInfo: { name: "ada's client", version: "7" },
 };
 
 async function open(
   config: ServerConfig,
   authorization?: string,
+  standing: () => Promise<StandingRequests> = () =>
+    Promise.resolve({ subscriptions: [] }),
 ): Promise<unknown> {
   using http = new HttpPool(secrets);
-  return await new ServerClient(http, secrets).open({
+  return await new ServerClient(http, secrets, SILENT).open({
     server: config,
     details,
     revision: "2025-11-25",
     authorization,
+    standing,
   }, NEVER);
 }
 
@@ -88,8 +105,8 @@ Deno.test("ServerClient.open() introduces the client to the server", async () =>
   const [first, second] = s.seen;
   assertEquals(JSON.parse(first!.text).params, {
     protocolVersion: "2025-11-25",
-    // Nothing can be asked of the client yet: no answer would find its way.
-    capabilities: {},
+    // Its tasks nobody on the way knows how to route.
+    capabilities: { elicitation: { url: {} }, x: [1] },
     clientInfo: details.clientInfo,
   });
   assertEquals(first?.headers.get("authorization"), null);
@@ -198,6 +215,22 @@ function call(config: ServerConfig): ServerCall {
 
 const SOON = { left: () => 10_000 };
 
+function runOn(client: ServerClient, config: ServerConfig) {
+  const backend = { id: "b-1", revision: "2025-06-18" };
+  return client.run(call(config), session, backend, [], SOON);
+}
+
+/** Answers a call with a stream that says this and never ends. */
+function streaming(text: string, { method }: Seen): Response {
+  if (method !== "tools/call") return new Response(null, { status: 202 });
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(text)),
+  });
+  return new Response(body, {
+    headers: { "content-type": "text/event-stream" },
+  });
+}
+
 Deno.test("ServerClient.run() sends the same bytes and reads until the response", async () => {
   const response = 'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n';
   await using s = serve(({ text }) =>
@@ -220,8 +253,9 @@ Deno.test("ServerClient.run() sends the same bytes and reads until the response"
     )
   );
   using http = new HttpPool(secrets);
-  const answer = await new ServerClient(http, secrets).run(
+  const answer = await new ServerClient(http, secrets, SILENT).run(
     call(s.config()),
+    session,
     { id: "b-1", revision: "2025-06-18" },
     [["accept", "text/event-stream"], ["traceparent", "00-1"]],
     SOON,
@@ -251,7 +285,7 @@ for (
   Deno.test(`ServerClient.knows() takes ${status} on a ping for ${known}`, async () => {
     await using s = serve(() => new Response(null, { status }));
     using http = new HttpPool(secrets);
-    const client = new ServerClient(http, secrets);
+    const client = new ServerClient(http, secrets, SILENT);
     const backend = { id: "b-1", revision: "2025-06-18" };
     assertEquals(await client.knows(s.config(), backend, []), known);
     assertEquals(s.seen[0]?.method, "ping");
@@ -262,11 +296,150 @@ for (
 Deno.test("ServerClient.run() gives up an answer that is too large", async () => {
   await using s = serve(() => new Response("a".repeat(1024 * 1024 + 1)));
   using http = new HttpPool(secrets);
-  const client = new ServerClient(http, secrets);
+  const client = new ServerClient(http, secrets, SILENT);
   const error = await assertRejects(
-    () => client.run(call(s.config()), { revision: "2025-06-18" }, [], SOON),
+    () => runOn(client, s.config()),
     GatewayError,
   );
   // It ran: nobody may think that it did not.
   assertEquals(error.refusal.kind, "connection lost");
 });
+
+const ASKS = '{"jsonrpc":"2.0","id":5,"method":"roots/list"}';
+const ANSWERS = '{"jsonrpc":"2.0","id":1,"result":{}}';
+
+Deno.test("ServerClient.run() cancels a call whose server asks what nobody can answer", async () => {
+  await using s = serve((seen) => streaming(`data: ${ASKS}\n\n`, seen));
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets, SILENT);
+  const error = await assertRejects(
+    () => runOn(client, s.config()),
+    GatewayError,
+  );
+  // It may have run: nobody is told to try it again.
+  assertEquals(error.refusal.kind, "call broken off");
+  await eventually(() => assertEquals(s.seen.length, 2));
+  const cancelled = JSON.parse(s.seen[1]!.text);
+  assertEquals(cancelled.method, "notifications/cancelled");
+  assertEquals(cancelled.params.requestId, 1);
+  assertEquals(s.seen[1]?.headers.get("mcp-session-id"), "b-1");
+});
+
+Deno.test("ServerClient.run() hands a question on where the stream can be taken up", async () => {
+  await using s = serve((seen) =>
+    streaming(`id: 7\ndata: \n\ndata: ${ASKS}\n\n`, seen)
+  );
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets, SILENT);
+  const { body } = await runOn(client, s.config());
+  const tag = backendTag("s-1", "b-1");
+  assertEquals(
+    new TextDecoder().decode(body),
+    `id: mcpgw:${tag}:s:7\ndata: \n\n` +
+      `data: ${ASKS.replace("5", `"mcpgw:${tag}:s:5"`)}\n\n`,
+  );
+});
+
+Deno.test("ServerClient.run() answers a ping on the way", async () => {
+  const ping = '{"jsonrpc":"2.0","id":"p","method":"ping"}';
+  await using s = serve((seen) =>
+    streaming(`data: ${ping}\n\ndata: ${ANSWERS}\n\n`, seen)
+  );
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets, SILENT);
+  const { body } = await runOn(client, s.config());
+  assertEquals(new TextDecoder().decode(body), `data: ${ANSWERS}\n\n`);
+  await eventually(() => assertEquals(s.seen.length, 2));
+  assertEquals(s.seen[1]?.text, '{"jsonrpc":"2.0","id":"p","result":{}}');
+});
+
+Deno.test("ServerClient.run() hands on a stream that ends to be taken up again", async () => {
+  await using s = serve(() =>
+    new Response("id: 7\ndata: \n\n", {
+      headers: { "content-type": "text/event-stream" },
+    })
+  );
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets, SILENT);
+  const { body } = await runOn(client, s.config());
+  const text = new TextDecoder().decode(body);
+  assertEquals(text, `id: mcpgw:${backendTag("s-1", "b-1")}:s:7\ndata: \n\n`);
+});
+
+Deno.test("ServerClient.run() says so where a stream ends without an answer", async () => {
+  await using s = serve(() =>
+    new Response("data: {}\n\n", {
+      headers: { "content-type": "text/event-stream" },
+    })
+  );
+  using http = new HttpPool(secrets);
+  const client = new ServerClient(http, secrets, SILENT);
+  const error = await assertRejects(
+    () => runOn(client, s.config()),
+    GatewayError,
+  );
+  assertEquals(error.refusal.kind, "connection lost");
+});
+
+Deno.test("ServerClient.open() asks again for what the client wants in each session", async () => {
+  const standing = {
+    logLevel: "debug",
+    subscriptions: [
+      { server: "s", uri: "memo://1" },
+      { server: "other", uri: "memo://2" },
+      { server: "s", uri: "memo://3" },
+    ],
+  };
+  await using s = serve((seen) => introduced(seen, {}, { logging: {} }));
+  await open(s.config(), undefined, () => Promise.resolve(standing));
+  assertEquals(
+    s.seen.slice(2).map(({ text }) => JSON.parse(text))
+      .map(({ method, params }) => [method, params.level ?? params.uri])
+      .sort(),
+    [
+      ["logging/setLevel", "debug"],
+      ["resources/subscribe", "memo://1"],
+      ["resources/subscribe", "memo://3"],
+    ],
+  );
+});
+
+Deno.test("ServerClient.open() sends no log level to a server that does not log", async () => {
+  await using s = serve((seen) => introduced(seen));
+  await open(
+    s.config(),
+    undefined,
+    () => Promise.resolve({ logLevel: "debug", subscriptions: [] }),
+  );
+  assertEquals(s.seen.map(({ method }) => method), [
+    "initialize",
+    "notifications/initialized",
+  ]);
+});
+
+for (
+  const { name, answer, standing } of [
+    {
+      name: "cannot be asked again",
+      answer: () => new Response("no", { status: 500 }),
+      standing: () => Promise.resolve({ logLevel: "debug", subscriptions: [] }),
+    },
+    {
+      name: "is not known",
+      answer: () => new Response(),
+      standing: () => Promise.reject(new Error("the store is away")),
+    },
+  ]
+) {
+  Deno.test(`ServerClient.open() opens although what the client wants ${name}`, async () => {
+    await using s = serve((seen) =>
+      seen.method === "logging/setLevel"
+        ? answer()
+        : introduced(seen, { "mcp-session-id": "b" }, { logging: {} })
+    );
+    assertEquals(await open(s.config(), undefined, standing), {
+      id: "b",
+      revision: "2025-06-18",
+    });
+  });
+}

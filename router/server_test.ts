@@ -9,8 +9,9 @@ import {
   ProcessingResponseSchema,
 } from "../proto/gen/envoy/service/ext_proc/v3/external_processor_pb.ts";
 import type { Address } from "../shared/address.ts";
-import { createCallSlots } from "./call_slots.ts";
+import { createCallsInFlight } from "./calls_in_flight.ts";
 import type { ExchangePorts } from "./exchange.ts";
+import { session } from "./_testing.ts";
 import { RouteTable } from "./route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";
 import { config, server, SILENT } from "../shared/_testing.ts";
@@ -39,11 +40,15 @@ function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
     verify: never,
     deadline: () => ({ left: () => 1000 }),
     open: never,
+    backendWith: never,
+    subscribe: never,
+    unsubscribe: never,
     forget: never,
     knows: never,
     callHeaders: never,
     run: never,
-    slots: createCallSlots(1),
+    calls: createCallsInFlight(1),
+    mayLetGo: () => true,
     log: SILENT,
     ...changes,
   };
@@ -249,4 +254,49 @@ Deno.test("Processor.close() lets an exchange under way finish", async () => {
   await envoy.end();
   await closed;
   assertEquals(outcomes.map((o) => o.outcome), ["mcp_parse_error"]);
+});
+
+Deno.test("serveProcessor() lets Envoy go in good order, answered to the last chunk", async () => {
+  const { processor, bound, outcomes } = await start(tcp, {
+    verify: () => Promise.resolve(session),
+    callHeaders: () => Promise.resolve([]),
+    open: () => Promise.resolve({ id: "b", revision: "2025-11-25" }),
+  });
+  const envoy = connect(bound);
+  await envoy.ask(requestHeaders("POST", "/mcp", "application/json"));
+  await envoy.ask({
+    request: {
+      case: "requestBody",
+      value: {
+        body: Buffer.from(
+          '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"w_t"}}',
+        ),
+      },
+    },
+  });
+  const head = [[":status", "200"], ["content-type", "text/event-stream"]];
+  const { modeOverride } = await envoy.ask({
+    request: {
+      case: "responseHeaders",
+      value: {
+        headers: {
+          headers: head.map(([key, value]) => ({ key: key!, value: value! })),
+        },
+      },
+    },
+  });
+  assertEquals(modeOverride?.responseBodyMode, 1);
+  const { response } = await envoy.ask({
+    request: {
+      case: "responseBody",
+      value: { body: Buffer.from("data: {}\n\n") },
+    },
+  });
+  assertEquals(response.case, "responseBody");
+  await envoy.end();
+  await processor.close();
+  assertEquals(outcomes.map((o) => [o.outcome, o.reset]), [[
+    "continue",
+    false,
+  ]]);
 });

@@ -51,6 +51,12 @@ export const COMMON_OPTIONS = {
     placeholder: "FILE",
     help: "File that holds the URL of the Redis server",
   },
+  storeCaFile: {
+    kind: "path",
+    placeholder: "FILE",
+    help: "File of the certificate, PEM, that the Redis server's is signed " +
+      "with, where no public authority did; for rediss://",
+  },
   storeTimeoutMs: {
     kind: "integer",
     min: 5,

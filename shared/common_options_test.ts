@@ -13,6 +13,7 @@ Deno.test("COMMON_OPTIONS have usable defaults", () => {
       store: "sqlite",
       storeUrl: undefined,
       storeUrlFile: undefined,
+      storeCaFile: undefined,
       storeTimeoutMs: 50,
       identityHeader: undefined,
       signingKeyFile: undefined,

@@ -32,6 +32,7 @@ export type RefusalKind =
   | "too many sessions"
   | "too many calls"
   | "too many streams"
+  | "too many subscriptions"
   | "unknown method"
   | "invalid params"
   | "unknown tool"
@@ -44,6 +45,7 @@ export type RefusalKind =
   | "credential missing"
   | "server timed out"
   | "session lost"
+  | "call broken off"
   | "session opening"
   | "request gone"
   | "catalog unavailable"
@@ -121,6 +123,12 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     message: "Too many streams open",
     retryable: true,
   },
+  // Not 429: waiting does not help, and the request itself was heard.
+  "too many subscriptions": {
+    status: 200,
+    code: -32602,
+    message: "Too many resource subscriptions in this session",
+  },
   // What is asked for.
   "unknown method": { status: 200, code: -32601, message: "Method not found" },
   "invalid params": { status: 200, code: -32602, message: "Invalid params" },
@@ -169,6 +177,12 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     code: -32603,
     message: "MCP server lost its session; the call was not run",
     retryable: true,
+  },
+  "call broken off": {
+    status: 502,
+    code: -32603,
+    message:
+      "MCP server lost its session and asked for something when the call was run again; it was cancelled there, and may have run",
   },
   "session opening": {
     status: 503,

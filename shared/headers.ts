@@ -10,6 +10,8 @@
 export const SESSION_HEADER = "mcp-session-id";
 /** Negotiated protocol revision, on every request after `initialize`. */
 export const VERSION_HEADER = "mcp-protocol-version";
+/** Id of the last event that a client saw of a stream it takes up again. */
+export const LAST_EVENT_HEADER = "last-event-id";
 /** Name of the server that a request goes to, or `broker`. */
 export const DESTINATION_HEADER = "x-destination-mcp";
 /** The tool's own name, prefix removed. */
@@ -51,6 +53,7 @@ export const RESERVED_SERVER_NAMES: readonly string[] = [
 export const SINGLE_VALUE_HEADERS: readonly string[] = [
   SESSION_HEADER,
   VERSION_HEADER,
+  LAST_EVENT_HEADER,
   "content-type",
   "origin",
   "authorization",

@@ -20,7 +20,7 @@ export interface Readiness {
 }
 
 /**
- * Answers a GET of one path. `closing` aborts when the listener shuts down, so
+ * Answers a request to one path. `closing` aborts when the listener shuts down, so
  * that a request that waits for news can be answered before.
  */
 export type RouteHandler = (
@@ -44,6 +44,8 @@ export interface InternalServerOptions {
   readonly metrics: Metrics;
   /** Further paths, exact. */
   readonly routes?: Readonly<Record<string, RouteHandler>>;
+  /** Further paths that take a POST instead, exact. */
+  readonly posts?: Readonly<Record<string, RouteHandler>>;
   /** Told where the listener ends by itself: out of descriptors, once. */
   readonly onFailed?: (error: unknown) => void;
   /** Log of the program. */
@@ -83,13 +85,16 @@ export function serveInternal(options: InternalServerOptions): InternalServer {
     ...Object.entries(options.routes ?? {}),
   ]);
 
+  const posts = new Map(Object.entries(options.posts ?? {}));
   const server = listen(options, async (request) => {
     const { pathname } = new URL(request.url);
-    const handle = routes.get(pathname);
+    const handlePost = posts.get(pathname);
+    const handle = handlePost ?? routes.get(pathname);
     if (handle === undefined) return json(404, { error: "not found" });
-    if (request.method !== "GET" && request.method !== "HEAD") {
+    const allowed = handlePost === undefined ? ["GET", "HEAD"] : ["POST"];
+    if (!allowed.includes(request.method)) {
       const refusal = json(405, { error: "method not allowed" });
-      refusal.headers.set("allow", "GET, HEAD");
+      refusal.headers.set("allow", allowed.join(", "));
       return refusal;
     }
     try {

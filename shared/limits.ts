@@ -40,6 +40,15 @@ export interface Limits {
    * process that runs out of them once takes no connections any more.
    */
   readonly streams: number;
+  /** Resources that one session is subscribed to at once. */
+  readonly subscriptionsPerSession: number;
+  /** Bytes of the URI of a subscription, which the store keeps. */
+  readonly subscriptionUriBytes: number;
+  /**
+   * Milliseconds after its `initialize` that an anonymous session which did
+   * nothing since may give way to a new one.
+   */
+  readonly sessionExpendableMs: number;
   /** Calls in flight at once in one session. */
   readonly callsPerSession: number;
   /** Bytes of one server's whole list, all pages together. */
@@ -48,6 +57,12 @@ export interface Limits {
   readonly itemsPerServer: number;
   /** Pages of a list read from one server. */
   readonly pagesPerServer: number;
+  /** Items of one page of a list that a client is given. */
+  readonly listPageItems: number;
+  /** Bytes of one page of a list that a client is given. */
+  readonly listPageBytes: number;
+  /** Messages of one batch (2025-03-26): each may be answered by a page. */
+  readonly batchMessages: number;
   /** Milliseconds that an answer of a remote session store may take. */
   readonly storeMs: number;
   /** Milliseconds to connect to a server. */
@@ -65,6 +80,27 @@ export interface Limits {
   readonly queueBytes: number;
   /** Milliseconds between comments that keep a silent stream open. */
   readonly keepAliveMs: number;
+  /**
+   * Latest events of one client stream that are kept for a client that takes
+   * it up again. More than its queue: what a slow client was closed for is
+   * behind what it has not read yet.
+   */
+  readonly ringEvents: number;
+  /** Bytes of them. */
+  readonly ringBytes: number;
+  /** Bytes kept for all client streams of one broker together. */
+  readonly ringsBytes: number;
+  /** Milliseconds that a stream whose connection is gone is waited for. */
+  readonly streamGraceMs: number;
+  /**
+   * Streams of servers held open at once in one broker on behalf of its
+   * clients' streams. Each takes a file descriptor.
+   */
+  readonly heldStreams: number;
+  /** Client messages on their way from one broker to servers, at once. */
+  readonly relayedMessages: number;
+  /** Bytes of them. */
+  readonly relayedBytes: number;
 }
 
 /** The defaults, in force wherever no option says otherwise. */
@@ -79,10 +115,16 @@ export const LIMITS: Limits = {
   sessionsPerIdentity: 100,
   streamsPerSession: 4,
   streams: 8_000,
+  subscriptionsPerSession: 256,
+  subscriptionUriBytes: 4 * KIB,
+  sessionExpendableMs: MINUTE,
   callsPerSession: 32,
   listBytes: 10 * MIB,
   itemsPerServer: 1_000,
   pagesPerServer: 50,
+  listPageItems: 1_000,
+  listPageBytes: 4 * MIB,
+  batchMessages: 64,
   storeMs: 50,
   connectMs: 2 * SECOND,
   initializeMs: 8 * SECOND,
@@ -90,4 +132,11 @@ export const LIMITS: Limits = {
   queueEvents: 256,
   queueBytes: MIB,
   keepAliveMs: 15 * SECOND,
+  ringEvents: 512,
+  ringBytes: 2 * MIB,
+  ringsBytes: 64 * MIB,
+  streamGraceMs: 30 * SECOND,
+  heldStreams: 8_000,
+  relayedMessages: 1_000,
+  relayedBytes: 32 * MIB,
 };

@@ -117,6 +117,9 @@ async function run<T extends OptionTable & typeof COMMON_OPTIONS>(
         stateDir: common.stateDir,
         url: common.storeUrl,
         urlFile: common.storeUrlFile,
+        caFile: common.storeCaFile,
+        hasLocalKey: common.signingKey === undefined &&
+          common.signingKeyFile === undefined,
         timeoutMs: common.storeTimeoutMs,
         log,
       });

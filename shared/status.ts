@@ -61,7 +61,19 @@ export interface ServerStatus {
   readonly latencyMs?: number;
   /** What went wrong last, while it matters. */
   readonly lastError?: string;
-  /** Parts of its lists that were left out, one reason each. */
+  /** Parts of its lists that were left out or are doubtful, and why. */
+  readonly problems: readonly string[];
+}
+
+/** Live facts about one virtual server. */
+export interface VirtualServerStatus {
+  /** Its name. */
+  readonly name: string;
+  /** Number of tools listed to its clients; those that only some see apart. */
+  readonly tools: number;
+  /** Number of prompts listed to its clients, likewise. */
+  readonly prompts: number;
+  /** Names that it selects in vain, one reason each. */
   readonly problems: readonly string[];
 }
 
@@ -89,6 +101,8 @@ export interface Status {
   readonly ready: boolean;
   /** Each configured server, in the order of the file. */
   readonly servers: readonly ServerStatus[];
+  /** Each configured virtual server, in the order of the file. */
+  readonly virtualServers?: readonly VirtualServerStatus[];
   /** Names and URIs that two servers claim. */
   readonly conflicts: readonly NameConflict[];
 }

@@ -6,10 +6,12 @@
  */
 
 import type { GatewayConfig } from "../../shared/config/model.ts";
+import type { PageLimits } from "./listing.ts";
 import type { MergedCatalog } from "./merge.ts";
 import {
   changedViews,
   makeViews,
+  PAGES,
   type ViewChanges,
   type Views,
 } from "./views.ts";
@@ -28,6 +30,12 @@ export interface CatalogState {
 export class CurrentCatalog {
   #state: CatalogState | undefined;
   readonly #waiting = new Set<() => void>();
+  readonly #pages: PageLimits;
+
+  /** Begins without a catalog; clients get pages of this size. */
+  constructor(pages: PageLimits = PAGES) {
+    this.#pages = pages;
+  }
 
   /** The catalog in force; undefined while there is no configuration. */
   get state(): CatalogState | undefined {
@@ -41,7 +49,12 @@ export class CurrentCatalog {
    */
   replace(config: GatewayConfig, merged: MergedCatalog): ViewChanges {
     const before = this.#state;
-    const views = makeViews(merged.items, config.virtualServers);
+    const views = makeViews(
+      merged.items,
+      config.virtualServers,
+      merged.servers,
+      this.#pages,
+    );
     this.#state = { config, merged, views };
     if (before?.merged.catalog.version !== merged.catalog.version) {
       for (const wake of this.#waiting) wake();

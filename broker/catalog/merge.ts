@@ -19,11 +19,16 @@ import {
   LIST_KINDS,
   type ListKind,
 } from "./kinds.ts";
+import type { InstructedServer } from "./instructions.ts";
 import {
   type PreparedItem,
   prepareItem,
   type PrepareOutcome,
 } from "./prepare_item.ts";
+import { virtualProblems } from "./virtual_problems.ts";
+
+/** Reasons of one server that are told. */
+const MAX_REASONS = 50;
 
 /** What is known of one server's lists. */
 export interface ServerList {
@@ -38,8 +43,19 @@ export interface ServerList {
   readonly pending: boolean;
   /** Revision negotiated with it. */
   readonly revision?: string;
+  /** What it says of its use. */
+  readonly instructions?: string;
   /** What it lists, as it wrote it: JSON texts, checked no further. */
   readonly items: ByKind<readonly Uint8Array[]>;
+}
+
+/** A server that clients see. */
+export interface ListedServer extends InstructedServer {
+  /**
+   * Where each caller sees another list of it: the names that virtual servers
+   * select and that can only be its own.
+   */
+  readonly callerNames?: readonly string[];
 }
 
 /** A tool, prompt, resource or template in the catalog. */
@@ -56,10 +72,14 @@ export interface MergedCatalog {
   readonly catalog: Catalog;
   /** What clients see, by server in the order of the file. */
   readonly items: ByKind<readonly MergedItem[]>;
+  /** The servers that clients see, in the order of the file. */
+  readonly servers: readonly ListedServer[];
   /** Names and URIs that two servers claim. */
   readonly conflicts: readonly NameConflict[];
-  /** Reasons why something was left out, by server. */
+  /** What was left out or is doubtful, and why, by server. */
   readonly problems: ReadonlyMap<string, readonly string[]>;
+  /** What is wrong with virtual servers, by their names. */
+  readonly virtualProblems: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -83,23 +103,70 @@ export function mergeCatalog(
 ): MergedCatalog {
   const byServer = new Map(lists.map((list) => [list.server, list]));
   const enabled = config.servers.filter((s) => s.state === "Enabled");
-  const merged = byKind((kind) => mergeKind(kind, enabled, byServer));
+  // What some callers see is nobody else's business.
+  const shared = enabled.filter((server) => !server.userSpecificList);
+  const listed = new Map(
+    lists.filter(({ server }) => shared.some(({ name }) => name === server))
+      .map((list) => [list.server, list]),
+  );
+  const merged = byKind((kind) => mergeKind(kind, enabled, listed));
   const all = LIST_KINDS.map((kind) => merged[kind]);
   const problems = new Map<string, readonly string[]>();
   for (const { name } of enabled) {
     const reasons = all.flatMap((one) => one.problems.get(name) ?? []);
-    if (reasons.length > 0) problems.set(name, reasons);
+    if (reasons.length > 0) problems.set(name, readable(reasons));
   }
+  const catalog = describe(config, enabled, byServer, merged);
   return {
-    catalog: describe(config, enabled, byServer, merged),
+    catalog,
     items: byKind((kind) =>
       [...merged[kind].owned.values()].filter((item) =>
         byServer.get(item.server)?.listed === true
       )
     ),
+    servers: enabled.flatMap((server) => {
+      const list = byServer.get(server.name);
+      if (!list?.listed) return [];
+      return [describeListed(server, list, () => selectedOf(server, config))];
+    }),
     conflicts: all.flatMap((one) => one.conflicts),
     problems,
+    virtualProblems: virtualProblems(
+      config,
+      catalog,
+      (server) => byServer.get(server)?.pending !== false,
+    ),
   };
+}
+
+/** As many reasons as somebody may read, and how many more there are. */
+function readable(reasons: readonly string[]): readonly string[] {
+  const more = reasons.length - MAX_REASONS;
+  return more > 0
+    ? [...reasons.slice(0, MAX_REASONS), `and ${more} more like these`]
+    : reasons;
+}
+
+function describeListed(
+  { name, userSpecificList }: ServerConfig,
+  { instructions }: ServerList,
+  selected: () => readonly string[],
+): ListedServer {
+  return {
+    server: name,
+    ...(instructions === undefined ? {} : { instructions }),
+    ...(userSpecificList ? { callerNames: selected() } : {}),
+  };
+}
+
+/** Names that virtual servers select and a server owns by its prefix. */
+function selectedOf(
+  { name }: ServerConfig,
+  { servers, virtualServers }: GatewayConfig,
+): readonly string[] {
+  const enabled = servers.filter((s) => s.state === "Enabled");
+  return virtualServers.flatMap(({ tools, prompts }) => [...tools, ...prompts])
+    .filter((selected) => ownerByPrefix(selected, enabled)?.name === name);
 }
 
 interface MergedKind {
@@ -137,6 +204,7 @@ function mergeKind(
         reasons.push(`${row.noun} ${label}: it is listed twice`);
       } else {
         owned.set(name, { ...item, server: server.name, hash });
+        reasons.push(...outcome.doubts);
       }
     }
     if (reasons.length > 0) problems.set(server.name, reasons);
@@ -165,7 +233,7 @@ function describe(
       server.prefix !== "" || lists.get(server.name)?.pending === false
     ),
     urisComplete: enabled.every((server) =>
-      lists.get(server.name)?.pending === false
+      server.userSpecificList || lists.get(server.name)?.pending === false
     ),
     servers: config.servers.map((server) => {
       const list = lists.get(server.name);
@@ -186,6 +254,31 @@ function describe(
   return { version: shortHash(JSON.stringify(content)), ...content };
 }
 
+/**
+ * Merges what servers list for one caller, by the rules of
+ * {@linkcode mergeCatalog}. Nothing of it can clash with what all see: such a
+ * server has a prefix, and no other one gets a name that begins with it.
+ *
+ * @param lists Lists of the caller's own, of `userSpecificList` servers.
+ */
+export function mergeForCaller(
+  config: GatewayConfig,
+  lists: readonly ServerList[],
+): ByKind<readonly MergedItem[]> {
+  const byServer = new Map(lists.map((list) => [list.server, list]));
+  const enabled = config.servers.filter((s) => s.state === "Enabled");
+  const own = (
+    kind: "tools" | "prompts",
+  ) => [...mergeKind(kind, enabled, byServer).owned.values()];
+  return {
+    tools: own("tools"),
+    prompts: own("prompts"),
+    // Nobody but who listed it could tell whose a URI is.
+    resources: [],
+    templates: [],
+  };
+}
+
 /** A record without a prototype: names such as `__proto__` are only names. */
 function entries(
   items: ReadonlyMap<string, MergedItem>,
@@ -201,6 +294,7 @@ type Prepared =
   | {
     readonly kind: "item";
     readonly item: PreparedItem;
+    readonly doubts: readonly string[];
     readonly hash: string;
   }
   | Extract<PrepareOutcome, { kind: "left out" }>;

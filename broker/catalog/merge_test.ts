@@ -5,11 +5,17 @@ import {
   server as serverConfig,
 } from "../../shared/_testing.ts";
 import { itemsOf, toolBytes } from "../_testing/tools.ts";
-import { byKind, NO_ITEMS } from "./kinds.ts";
-import { mergeCatalog, type ServerList } from "./merge.ts";
-import { changedViews, makeViews, WHOLE_CATALOG } from "./views.ts";
+import { byKind, type ListKind, NO_ITEMS } from "./kinds.ts";
+import { mergeCatalog, mergeForCaller, type ServerList } from "./merge.ts";
+import { changedViews, makeViews, type View, WHOLE_CATALOG } from "./views.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A list's first page as it would be sent, parsed. */
+const shownIn = (view: View, kind: ListKind) =>
+  JSON.parse(
+    view.listing(kind).page(undefined).parts.map(decode).join("") + "}",
+  );
 
 function list(
   server: string,
@@ -147,6 +153,26 @@ Deno.test("mergeCatalog() leaves out a malformed tool and only that one", () => 
   ]);
 });
 
+Deno.test("mergeCatalog() lists what is doubtful, and says why", () => {
+  const { items, problems } = mergeCatalog(gatewayConfig([serverConfig("a")]), [
+    list("a", ["x\u200b"]),
+  ]);
+  assertEquals(items.tools.length, 1);
+  assertEquals(problems.get("a"), [
+    'tool "x\\u{200b}": its name has an invisible character, U+200B',
+  ]);
+});
+
+Deno.test("mergeCatalog() gives no more reasons than somebody reads", () => {
+  const bad = new TextEncoder().encode("{}");
+  const tools = Array.from({ length: 1_000 }, () => bad);
+  const { problems } = mergeCatalog(gatewayConfig([serverConfig("a")]), [
+    list("a", [], { items: { ...NO_ITEMS, tools } }),
+  ]);
+  assertEquals(problems.get("a")?.length, 51);
+  assertEquals(problems.get("a")?.at(-1), "and 950 more like these");
+});
+
 Deno.test("mergeCatalog() leaves out a name that a server lists twice", () => {
   const merged = mergeCatalog(gatewayConfig([serverConfig("a")]), [
     list("a", ["x", "x"]),
@@ -205,13 +231,13 @@ Deno.test("a view is the list that its virtual server selects", () => {
     { name: "team/v", tools: ["z", "x", "absent"], prompts: [] },
   ]);
   assertEquals(
-    JSON.parse(decode(views.get("team/v")!.listing("tools"))).tools.map((
-      t: { name: string },
-    ) => t.name),
+    shownIn(views.get("team/v")!, "tools").tools.map((t: { name: string }) =>
+      t.name
+    ),
     ["x", "z"],
   );
   assertEquals(
-    JSON.parse(decode(views.get(WHOLE_CATALOG)!.listing("tools"))).tools.length,
+    shownIn(views.get(WHOLE_CATALOG)!, "tools").tools.length,
     3,
   );
 });
@@ -355,7 +381,7 @@ Deno.test("a virtual server shows the tools and prompts it selects, no resources
     { name: "v", tools: [], prompts: ["p_x", "absent"] },
   ]);
   const shown = (key: string) =>
-    byKind((kind) => JSON.parse(decode(views.get(key)!.listing(kind))));
+    byKind((kind) => shownIn(views.get(key)!, kind));
   assertEquals(shown("v"), {
     tools: { tools: [] },
     prompts: { prompts: [prompt("p_x")] },
@@ -414,3 +440,87 @@ for (const { name, after, want } of CHANGES_BY_KIND) {
     assertEquals(changedViews(viewsOf({}), viewsOf(after)), want);
   });
 }
+
+const BY_CALLER = gatewayConfig([
+  serverConfig("plain"),
+  serverConfig("long", { prefix: "p_x_" }),
+  serverConfig("own", { prefix: "p_", userSpecificList: true }),
+]);
+
+Deno.test("mergeCatalog() shows nobody what differs by caller, and waits for no URI of it", () => {
+  const merged = mergeCatalog(BY_CALLER, [
+    list("plain", ["now", "p_stolen"]),
+    list("long", ["y"]),
+    {
+      ...list("own", ["secret"], { pending: true, instructions: "Ask." }),
+      items: itemsOf(EVERYTHING),
+    },
+  ]);
+  assertEquals(merged.items.tools.map(({ exposed }) => exposed), [
+    "now",
+    "p_x_y",
+  ]);
+  assertEquals(merged.items.resources, []);
+  assertEquals(Object.keys(merged.catalog.tools), ["now", "p_x_y"]);
+  assertEquals(merged.catalog.resources, Object.create(null));
+  // It keeps its names all the same.
+  assertEquals(merged.conflicts, [
+    { kind: "tool", name: "p_stolen", kept: "own", hidden: "plain" },
+  ]);
+  assertEquals([merged.catalog.complete, merged.catalog.urisComplete], [
+    true,
+    true,
+  ]);
+  assertEquals(merged.servers, [
+    { server: "plain" },
+    { server: "long" },
+    { server: "own", instructions: "Ask.", callerNames: [] },
+  ]);
+});
+
+Deno.test("mergeForCaller() names, checks and sorts out as the shared catalog does", () => {
+  const bad = new TextEncoder().encode('{"name":"bad"}');
+  const mine = list("own", ["mine", "mine", "x_y", "x_z"]);
+  const own = mergeForCaller(BY_CALLER, [{
+    ...mine,
+    items: {
+      ...itemsOf(EVERYTHING),
+      tools: [...mine.items.tools, bad],
+    },
+  }]);
+  // x_y and x_z would be names of the server with the longer prefix.
+  assertEquals(own.tools.map(({ exposed }) => exposed), ["p_mine"]);
+  assertEquals(own.prompts.map(({ exposed }) => exposed), ["p_y", "p_x"]);
+  assertEquals([own.resources, own.templates], [[], []]);
+});
+
+Deno.test("a view tells of the instructions of the servers that are seen in it", () => {
+  const virtualServers = [
+    { name: "one", tools: ["now"], prompts: [] },
+    { name: "prompts", tools: [], prompts: ["ask"] },
+    { name: "own", tools: ["p_any"], prompts: [] },
+    { name: "none", tools: ["p_x_y"], prompts: [] },
+  ];
+  const merged = mergeCatalog({ ...BY_CALLER, virtualServers }, [
+    {
+      ...list("plain", [], { instructions: "Plainly." }),
+      items: itemsOf({
+        tools: [{ name: "now", inputSchema: { type: "object" } }],
+        prompts: [prompt("ask")],
+      }),
+    },
+    list("long", ["y"], { listed: false, instructions: "Longer." }),
+    list("own", [], { instructions: "Ask." }),
+  ]);
+  const views = makeViews(merged.items, virtualServers, merged.servers);
+  assertEquals(
+    [...views].map(([key, { instructions }]) => [key, instructions]),
+    [
+      ["", "# plain\n\nPlainly.\n\n# own\n\nAsk."],
+      ["one", "Plainly."],
+      ["prompts", "Plainly."],
+      ["own", "Ask."],
+      ["none", undefined],
+    ],
+  );
+});

@@ -18,6 +18,7 @@ import {
   members,
   validate,
 } from "../../shared/jsonrpc/values.ts";
+import { doubtsAbout } from "./doubts.ts";
 import {
   type KindRow,
   KINDS,
@@ -37,7 +38,12 @@ export interface PreparedItem {
 
 /** Outcome of looking at one. */
 export type PrepareOutcome =
-  | { readonly kind: "item"; readonly item: PreparedItem }
+  | {
+    readonly kind: "item";
+    readonly item: PreparedItem;
+    /** What is doubtful about it: sentences. */
+    readonly doubts: readonly string[];
+  }
   | { readonly kind: "left out"; readonly reason: string };
 
 /** Characters of a name that are quoted where something is wrong with it. */
@@ -100,12 +106,23 @@ export function prepareItem(
     // Duplicate keys: we would check one value and a client perhaps use another.
     (valid.kind === "malformed" ? valid.reason : wrongTypes(raw, item, row)) ??
     wrongInside(kind, raw, item);
-  if (wrong !== undefined) {
-    const label = JSON.stringify(name.slice(0, QUOTED_LENGTH));
-    return leftOut(`${row.noun} ${label}: ${wrong}`);
-  }
+  const label = `${row.noun} ${quoted(name)}`;
+  if (wrong !== undefined) return leftOut(`${label}: ${wrong}`);
   const bytes = exposed === name ? raw : replaceString(raw, at, exposed);
-  return { kind: "item", item: { name, exposed, bytes } };
+  return {
+    kind: "item",
+    item: { name, exposed, bytes },
+    doubts: doubtsAbout(raw, row, name, exposed)
+      .map((doubt) => `${label}: ${doubt}`),
+  };
+}
+
+/** A name for a message, in which nothing is invisible. */
+function quoted(name: string): string {
+  return JSON.stringify(name.slice(0, QUOTED_LENGTH)).replace(
+    /[^\u0020-\u007e\p{L}\p{N}\p{P}\p{S}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
 }
 
 function leftOut(reason: string): PrepareOutcome {

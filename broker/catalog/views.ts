@@ -6,24 +6,29 @@
  * @module
  */
 
-import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import type { VirtualServerConfig } from "../../shared/config/model.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import { type UriMatcher, uriMatcher } from "../../shared/uri_template.ts";
 import {
   type ByKind,
   byKind,
-  KINDS,
   kindsOf,
   LIST_CAPABILITIES,
   type ListCapability,
   type ListKind,
 } from "./kinds.ts";
-import { type MergedItem, shortHash } from "./merge.ts";
+import { type InstructedServer, writeInstructions } from "./instructions.ts";
+import { Listing, type PageLimits } from "./listing.ts";
+import { type ListedServer, type MergedItem, shortHash } from "./merge.ts";
 
 /** Key of the view that shows everything. */
 export const WHOLE_CATALOG = "";
 
-const TAIL = new TextEncoder().encode("}");
+/** Sizes of pages, unless others are given. */
+export const PAGES: PageLimits = {
+  items: LIMITS.listPageItems,
+  bytes: LIMITS.listPageBytes,
+};
 
 /** One selection of the catalog, at one moment. */
 export class View {
@@ -32,12 +37,28 @@ export class View {
   /** What is in it, by exposed name, in the order clients see. */
   readonly items: ByKind<ReadonlyMap<string, MergedItem>>;
   readonly #hashes = new Map<ListCapability, string>();
-  readonly #listings = new Map<ListKind, Uint8Array>();
+  readonly #listings = new Map<ListKind, Listing>();
+  readonly #pages: PageLimits;
   #templates: readonly (readonly [UriMatcher, MergedItem])[] | undefined;
 
-  /** Shows these. */
-  constructor(key: string, items: ByKind<readonly MergedItem[]>) {
+  /** What its servers say of their use, where they do. */
+  readonly instructions: string | undefined;
+
+  /**
+   * Shows these.
+   *
+   * @param servers Every server that is seen.
+   * @param pages How large pages become.
+   */
+  constructor(
+    key: string,
+    items: ByKind<readonly MergedItem[]>,
+    servers: readonly InstructedServer[] = [],
+    pages: PageLimits = PAGES,
+  ) {
     this.key = key;
+    this.#pages = pages;
+    this.instructions = writeInstructions(servers);
     this.items = byKind((kind) =>
       new Map(items[kind].map((item) => [item.exposed, item]))
     );
@@ -59,11 +80,12 @@ export class View {
     return hash;
   }
 
-  /** The result of a kind's list method: JSON text, UTF-8. */
-  listing(kind: ListKind): Uint8Array {
+  /** A kind's list, in pages. */
+  listing(kind: ListKind): Listing {
     let listing = this.#listings.get(kind);
     if (listing === undefined) {
-      listing = writeListing(kind, [...this.items[kind].values()]);
+      const items = [...this.items[kind].values()];
+      listing = new Listing(kind, items, this.#pages);
       this.#listings.set(kind, listing);
     }
     return listing;
@@ -83,16 +105,40 @@ export class View {
 /** All views there are, by key. */
 export type Views = ReadonlyMap<string, View>;
 
-/** Makes the views of one state of the catalog. */
+/**
+ * Makes the views of one state of the catalog.
+ *
+ * @param servers Every server that is listed, in the order of the
+ * configuration.
+ * @param pages How large pages become.
+ */
 export function makeViews(
   items: ByKind<readonly MergedItem[]>,
   virtualServers: readonly VirtualServerConfig[],
+  servers: readonly ListedServer[] = [],
+  pages: PageLimits = PAGES,
 ): Views {
-  const views = new Map([[WHOLE_CATALOG, new View(WHOLE_CATALOG, items)]]);
+  const whole = new View(WHOLE_CATALOG, items, servers, pages);
+  const views = new Map([[WHOLE_CATALOG, whole]]);
   for (const virtual of virtualServers) {
-    views.set(virtual.name, new View(virtual.name, select(items, virtual)));
+    const selected = select(items, virtual);
+    const seen = servers.filter((one) => isSeen(one, selected, virtual));
+    views.set(virtual.name, new View(virtual.name, selected, seen, pages));
   }
   return views;
+}
+
+/** Whether a virtual server shows anything of a server, or may to some. */
+function isSeen(
+  { server, callerNames }: ListedServer,
+  selected: ByKind<readonly MergedItem[]>,
+  { tools, prompts }: VirtualServerConfig,
+): boolean {
+  return callerNames === undefined
+    ? [...selected.tools, ...selected.prompts].some((item) =>
+      item.server === server
+    )
+    : [...tools, ...prompts].some((name) => callerNames.includes(name));
 }
 
 /** A virtual server names tools and prompts, and shows nothing else. */
@@ -135,12 +181,4 @@ export function changedViews(before: Views, after: Views): ViewChanges {
 /** Whether nothing changed in any view. */
 export function isUnchanged(changes: ViewChanges): boolean {
   return LIST_CAPABILITIES.every((one) => changes[one].length === 0);
-}
-
-function writeListing(
-  kind: ListKind,
-  items: readonly MergedItem[],
-): Uint8Array {
-  const head = new TextEncoder().encode(`{"${KINDS[kind].member}":`);
-  return joinBytes([head, ...arrayParts(items.map((t) => t.bytes)), TAIL]);
 }

@@ -1,133 +1,165 @@
 /**
- * One event stream to one client: a bounded queue in front of the connection,
- * and comments that keep it open. A client that does not read is closed, so
- * that it costs no more than its queue.
+ * One event stream of a client: its latest events, and the connection that it
+ * goes out on now, if any. It outlives a connection by a grace, in which it
+ * collects what the client misses; a client that comes back with the id of an
+ * event gets what came behind that, once, and then what is new.
  *
+ * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
  * @module
  */
 
-import {
-  type OutgoingEvent,
-  writeComment,
-  writeEvent,
-} from "../../shared/sse/write_event.ts";
+import { joinBytes } from "../../shared/bytes.ts";
+import { writeComment, writeEvent } from "../../shared/sse/write_event.ts";
+import { ClientConnection, type ConnectionLimits } from "./connection.ts";
+import { writeEventId } from "./event_id.ts";
+import { EventRing, type RingLimits } from "./event_ring.ts";
 
-/** How much may wait for a client. */
-export interface StreamLimits {
-  /** Events waiting at most. */
-  readonly queueEvents: number;
-  /** Bytes waiting at most. */
-  readonly queueBytes: number;
-  /** Milliseconds between comments. */
-  readonly keepAliveMs: number;
+/** What limits one stream. */
+export interface StreamLimits extends ConnectionLimits, RingLimits {
+  /** Milliseconds that a stream without a connection is waited for. */
+  readonly streamGraceMs: number;
 }
+
+/** What a stream is. */
+export interface StreamOptions {
+  /** Which broker it belongs to. */
+  readonly instance: string;
+  /** Its number there. */
+  readonly number: number;
+  /**
+   * Whether the client knows events that only carry an id (2025-11-25; those
+   * of earlier revisions choke on their empty data).
+   */
+  readonly primes: boolean;
+  /** Its limits. */
+  readonly limits: StreamLimits;
+  /** Called after each change of its state or its ring. */
+  readonly onChange: (stream: ClientStream) => void;
+}
+
+/** Whether somebody is connected, may come back, or the stream is over. */
+export type StreamState = "connected" | "waiting" | "ended";
 
 /** Milliseconds after which clients should come back when we close. */
 const RETRY_MS = 500;
 
-/** An open stream to a client. */
+/** A stream to a client. */
 export class ClientStream {
-  /** What goes out. */
-  readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
-  readonly #limits: StreamLimits;
-  readonly #onClose: () => void;
-  readonly #queue: Uint8Array<ArrayBuffer>[] = [];
-  readonly #timer: ReturnType<typeof setInterval>;
-  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  #queuedBytes = 0;
-  /** Set while the connection wants more and there is none. */
-  #wanted: (() => void) | undefined;
-  #state: "open" | "ending" | "closed" = "open";
+  readonly #options: StreamOptions;
+  readonly #ring: EventRing;
+  #connection: ClientConnection;
+  #state: StreamState = "connected";
+  #grace: ReturnType<typeof setTimeout> | undefined;
 
-  /** Opens it; `onClose` is called once, however it ends. */
-  constructor(limits: StreamLimits, onClose: () => void) {
-    this.#limits = limits;
-    this.#onClose = onClose;
-    this.body = new ReadableStream({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: () => this.#close(),
-    }, { highWaterMark: 0 });
-    this.#timer = setInterval(() => {
-      // Whatever waits keeps the connection open as well.
-      if (this.#queue.length === 0) this.#push(writeComment("keep-alive"));
-    }, limits.keepAliveMs);
-    // Some clients and proxies believe in a stream once its first byte came.
-    this.#push(writeComment("open"));
+  /** Opens it with a first connection. */
+  constructor(options: StreamOptions) {
+    this.#options = options;
+    this.#ring = new EventRing(options.limits);
+    this.#connection = this.#connect(
+      options.primes
+        ? writeEvent({ id: this.#idOf(0), data: "" })
+        // Some clients and proxies believe in a stream once its first byte came.
+        : writeComment("open"),
+    );
   }
 
-  /** Whether more can be sent. */
-  get open(): boolean {
-    return this.#state === "open";
+  /** Its number in its broker. */
+  get number(): number {
+    return this.#options.number;
   }
 
-  /** Sends an event; false where the stream is, or thereby gets, closed. */
-  send(event: OutgoingEvent): boolean {
-    if (!this.open) return false;
-    return this.#push(writeEvent(event));
+  /** Whether somebody is connected, may come back, or it is over. */
+  get state(): StreamState {
+    return this.#state;
   }
 
-  /** Ends the stream in an orderly way, behind what waits already. */
-  end(): void {
-    if (!this.open) return;
-    // 2025-11-25, transports: say when to come back before closing.
-    if (!this.#push(writeEvent({ retry: RETRY_MS }))) return;
-    this.#state = "ending";
-    if (this.#queue.length === 0) this.#finish();
+  /** What goes out on the connection of now. */
+  get body(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#connection.body;
   }
 
-  #push(bytes: Uint8Array<ArrayBuffer>): boolean {
-    if (this.#wanted !== undefined) {
-      this.#controller.enqueue(bytes);
-      this.#satisfied();
-      return true;
-    }
-    if (
-      this.#queue.length >= this.#limits.queueEvents ||
-      this.#queuedBytes + bytes.byteLength > this.#limits.queueBytes
-    ) {
-      // An error, so that the client does not take it for the whole of it.
-      this.#controller.error(new Error("the client does not read its stream"));
-      this.#close();
-      return false;
-    }
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.byteLength;
+  /** Bytes kept for a client that comes back. */
+  get ringBytes(): number {
+    return this.#ring.bytes;
+  }
+
+  /** Sends a message, or keeps it for when the client is back. */
+  send(data: string): void {
+    if (this.#state === "ended") return;
+    const event = writeEvent({ id: this.#idOf(this.#ring.last + 1), data });
+    this.#ring.push(event);
+    this.#connection.send(event);
+    this.#options.onChange(this);
+  }
+
+  /**
+   * Goes on behind an event, on a new connection: {@linkcode body}. One that
+   * there still was is lost to the client, and ended.
+   *
+   * @returns False, and nothing is done, where not all events behind it are
+   * kept.
+   */
+  resume(event: number): boolean {
+    const missed = this.#ring.after(event);
+    if (this.#state === "ended" || missed === undefined) return false;
+    const before = this.#connection;
+    this.#connection = this.#connect(joinBytes([
+      writeComment("resumed"),
+      ...missed,
+    ]));
+    this.#state = "connected";
+    this.#stopWaiting();
+    before.abandon();
+    this.#options.onChange(this);
     return true;
   }
 
-  #pull(): Promise<void> | void {
-    const next = this.#queue.shift();
-    if (next !== undefined) {
-      this.#queuedBytes -= next.byteLength;
-      this.#controller.enqueue(next);
-      if (this.#state === "ending" && this.#queue.length === 0) this.#finish();
-      return;
+  /** Keeps at most so many bytes for a client that comes back. */
+  shrinkTo(bytes: number): void {
+    this.#ring.shrinkTo(bytes);
+    this.#options.onChange(this);
+  }
+
+  /** Ends it for good, in an orderly way. */
+  end(): void {
+    if (this.#state === "ended") return;
+    // 2025-11-25, transports: say when to come back before closing.
+    if (this.#options.primes) {
+      this.#connection.send(writeEvent({ retry: RETRY_MS }));
     }
-    return new Promise((resolve) => {
-      this.#wanted = resolve;
-    });
+    this.#state = "ended";
+    this.#stopWaiting();
+    this.#ring.clear();
+    this.#connection.end();
+    this.#options.onChange(this);
   }
 
-  #satisfied(): void {
-    const resolve = this.#wanted;
-    this.#wanted = undefined;
-    resolve?.();
+  #connect(first: Uint8Array<ArrayBuffer>): ClientConnection {
+    const connection = new ClientConnection(
+      this.#options.limits,
+      first,
+      () => this.#dropped(connection),
+    );
+    return connection;
   }
 
-  #finish(): void {
-    this.#controller.close();
-    this.#close();
+  #dropped(connection: ClientConnection): void {
+    if (connection !== this.#connection || this.#state !== "connected") return;
+    this.#state = "waiting";
+    this.#grace = setTimeout(
+      () => this.end(),
+      this.#options.limits.streamGraceMs,
+    );
+    this.#options.onChange(this);
   }
 
-  #close(): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
-    clearInterval(this.#timer);
-    this.#queue.length = 0;
-    this.#satisfied();
-    this.#onClose();
+  #stopWaiting(): void {
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+  }
+
+  #idOf(event: number): string {
+    const { instance, number } = this.#options;
+    return writeEventId({ instance, stream: number, event });
   }
 }

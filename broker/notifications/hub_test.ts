@@ -1,27 +1,48 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ClientStream } from "./client_stream.ts";
-import { Hub, type StreamOwner } from "./hub.ts";
+import { Hub, type HubLimits, type StreamOwner } from "./hub.ts";
 
-const LIMITS = {
+const LIMITS: HubLimits = {
   queueEvents: 10,
   queueBytes: 10_000,
   keepAliveMs: 60_000,
+  ringEvents: 20,
+  ringBytes: 10_000,
+  ringsBytes: 100_000,
+  streamGraceMs: 60_000,
   streamsPerSession: 2,
   streams: 5,
 };
 
-function owner(id: string, more: Partial<StreamOwner> = {}): StreamOwner {
-  return { id, view: "", isLive: () => Promise.resolve(true), ...more };
+function hubOf(limits: Partial<HubLimits> = {}) {
+  const silent: string[] = [];
+  const hub = new Hub({
+    limits: { ...LIMITS, ...limits },
+    instance: "ab",
+    onSilent: (session) => silent.push(session),
+  });
+  return { hub, silent };
 }
 
+function owner(id: string, more: Partial<StreamOwner> = {}): StreamOwner {
+  return {
+    id,
+    revision: "2025-11-25",
+    view: "",
+    isLive: () => Promise.resolve(true),
+    ...more,
+  };
+}
+
+/** What a stream carries on the connection of now, which is ended. */
 async function dataOf(stream: ClientStream | undefined): Promise<string[]> {
   stream!.end();
   const text = await new Response(stream!.body).text();
-  return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!);
+  return [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => data!);
 }
 
 Deno.test("the hub tells each session once, on its newest stream", async () => {
-  const hub = new Hub(LIMITS);
+  const { hub } = hubOf();
   const old = hub.open(owner("a"));
   const newest = hub.open(owner("a"));
   const other = hub.open(owner("b"));
@@ -34,7 +55,7 @@ Deno.test("the hub tells each session once, on its newest stream", async () => {
 });
 
 Deno.test("the hub tells who sees a view that changed, and nobody else", async () => {
-  const hub = new Hub(LIMITS);
+  const { hub } = hubOf();
   const whole = hub.open(owner("a"));
   const part = hub.open(owner("b", { view: "team/v" }));
   assertEquals(hub.announce(["team/v"], "changed"), 1);
@@ -42,29 +63,131 @@ Deno.test("the hub tells who sees a view that changed, and nobody else", async (
   assertEquals(await dataOf(part), ["changed"]);
 });
 
+Deno.test("the hub sends to one session, on a stream that somebody reads", async () => {
+  const { hub } = hubOf();
+  const old = hub.open(owner("a"));
+  const newest = hub.open(owner("a"));
+  const other = hub.open(owner("b"));
+  await newest!.body.cancel();
+  assert(hub.send("a", "1"));
+  assertEquals(hub.send("nobody", "2"), false);
+  assertEquals(await dataOf(old), ["1"]);
+  assertEquals(await dataOf(other), []);
+  assert(hub.send("a", "3"));
+  const back = hub.open(owner("a"), "ab-2-0");
+  assertEquals(back, newest);
+  assertEquals(await dataOf(back), ["3"]);
+});
+
+Deno.test("a stream that was taken up again is the newest", async () => {
+  const { hub } = hubOf();
+  const first = hub.open(owner("a"));
+  const second = hub.open(owner("a"));
+  assertEquals(hub.open(owner("a"), "ab-1-0"), first);
+  hub.send("a", "1");
+  assertEquals(await dataOf(first), ["1"]);
+  assertEquals(await dataOf(second), []);
+});
+
+const NOT_TAKEN_UP = [
+  { name: "of another broker", id: "cd-1-0" },
+  { name: "of a stream that never was", id: "ab-9-0" },
+  { name: "of an event that never was", id: "ab-1-2" },
+  { name: "of a server", id: "mcpgw:aBcDeF12:weather:7" },
+  { name: "of nobody's making", id: "\u0000" },
+];
+for (const { name, id } of NOT_TAKEN_UP) {
+  Deno.test(`an event id ${name} opens a fresh stream`, async () => {
+    const { hub } = hubOf();
+    const first = hub.open(owner("a"));
+    hub.send("a", "secret");
+    const fresh = hub.open(owner("a"), id);
+    assert(fresh !== first);
+    assertEquals(await dataOf(fresh), []);
+    hub.endAll();
+  });
+}
+
+Deno.test("an event id of another session's stream opens a fresh one", async () => {
+  const { hub } = hubOf();
+  const theirs = hub.open(owner("a"));
+  hub.send("a", "secret");
+  const mine = hub.open(owner("b"), "ab-1-0");
+  assert(mine !== theirs);
+  assertEquals(await dataOf(mine), []);
+  assertEquals(await dataOf(theirs), ["secret"]);
+});
+
+Deno.test("a stream whose events are gone is left for a fresh one", async () => {
+  const { hub, silent } = hubOf({ ringEvents: 1, streamsPerSession: 1 });
+  const first = hub.open(owner("a"));
+  for (const data of "123") hub.send("a", data);
+  const fresh = hub.open(owner("a"), "ab-1-1");
+  assertEquals(first!.state, "ended");
+  hub.send("a", "4");
+  assertEquals(await dataOf(fresh), ["4"]);
+  assertEquals(silent, ["a"]);
+});
+
 Deno.test("the hub opens so many streams per session, and again when one ends", async () => {
-  const hub = new Hub(LIMITS);
+  const { hub } = hubOf();
   const first = hub.open(owner("a"));
   assert(hub.open(owner("a")) !== undefined);
   assertEquals(hub.open(owner("a")), undefined);
   assert(hub.open(owner("b")) !== undefined);
   await first!.body.cancel();
+  assertEquals([hub.count, hub.waiting], [2, 1]);
   assert(hub.open(owner("a")) !== undefined);
-  assertEquals(hub.count, 3);
+  assertEquals(first!.state, "ended");
+  assertEquals([hub.count, hub.waiting], [3, 0]);
   hub.endAll();
 });
 
 Deno.test("the hub opens so many streams in all, whosever they are", async () => {
-  const hub = new Hub(LIMITS);
+  const { hub } = hubOf();
   const open = ["a", "b", "c", "d", "e"].map((id) => hub.open(owner(id)));
   assertEquals(hub.open(owner("f")), undefined);
   await open[0]!.body.cancel();
   assert(hub.open(owner("f")) !== undefined);
+  assertEquals(hub.has("a"), false);
   hub.endAll();
 });
 
+Deno.test("the hub keeps so many bytes in all; streams left first go first", async () => {
+  const { hub } = hubOf({ ringsBytes: 500, streams: 10 });
+  const [a, b, c] = ["a", "b", "c"].map((id) => hub.open(owner(id))!);
+  await b!.body.cancel();
+  await a!.body.cancel();
+  for (const id of ["a", "b", "c"]) hub.send(id, "x".repeat(130));
+  assertEquals([a!, b!, c!].map(({ state }) => state), [
+    "waiting",
+    "waiting",
+    "connected",
+  ]);
+  hub.send("c", "x".repeat(130));
+  assertEquals([a!.state, b!.state], ["waiting", "ended"]);
+  hub.send("c", "x".repeat(130));
+  assertEquals(a!.state, "ended");
+  for (let i = 0; i < 4; i++) hub.send("c", "x".repeat(130));
+  assert(hub.ringBytes <= 500 && hub.ringBytes > 300, `${hub.ringBytes}`);
+  assertEquals(c!.state, "connected");
+  hub.endAll();
+  assertEquals(hub.ringBytes, 0);
+});
+
+Deno.test("the hub says when a session has fallen silent", async () => {
+  const { hub, silent } = hubOf();
+  const first = hub.open(owner("a"));
+  const second = hub.open(owner("a"));
+  await second!.body.cancel();
+  first!.end();
+  assertEquals(silent, []);
+  hub.endSession("a");
+  assertEquals([silent, hub.has("a")], [["a"], false]);
+});
+
 Deno.test("the hub ends streams of sessions that are over, when it looks", async () => {
-  const hub = new Hub(LIMITS);
+  const { hub } = hubOf();
   const over = hub.open(
     owner("over", { isLive: () => Promise.resolve(false) }),
   );
@@ -73,7 +196,8 @@ Deno.test("the hub ends streams of sessions that are over, when it looks", async
     owner("unknown", { isLive: () => Promise.reject(new Error("store away")) }),
   );
   await hub.sweep();
-  assertEquals([over, live, unknown].map((s) => s!.open), [false, true, true]);
+  const states = () => [over, live, unknown].map((stream) => stream!.state);
+  assertEquals(states(), ["ended", "connected", "connected"]);
   hub.endAll();
-  assertEquals([live, unknown].map((s) => s!.open), [false, false]);
+  assertEquals(states(), ["ended", "ended", "ended"]);
 });

@@ -12,13 +12,16 @@ import {
   type Refusal,
   refusalResponse,
 } from "../../shared/errors.ts";
-import { SESSION_HEADER } from "../../shared/headers.ts";
+import { LAST_EVENT_HEADER, SESSION_HEADER } from "../../shared/headers.ts";
 import type {
   Batch,
   Message,
+  NotificationMessage,
   RequestMessage,
+  ResponseMessage,
 } from "../../shared/jsonrpc/message.ts";
 import { scan } from "../../shared/jsonrpc/scanner.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import type { Logger } from "../../shared/log.ts";
 import { DEFAULT_SESSION_REVISION } from "../../shared/mcp.ts";
 import type {
@@ -30,10 +33,21 @@ import { readBody } from "../../shared/body.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
+import type { HeldStreams } from "../held_streams/held_streams.ts";
 import type { Hub } from "../notifications/hub.ts";
+import { LOG_LEVELS, readLogLevel } from "../relay/log_level.ts";
+import type { Relay, Relayed } from "../relay/relay.ts";
+import { routeMessage } from "../relay/route_message.ts";
+import { refuseInBatch } from "./batch.ts";
 import { checkGet, checkPost, checkRevision } from "./head.ts";
 import { readInitialize, writeInitializeResult } from "./initialize.ts";
-import { answerRequest, writeAnswer, writeBatch } from "./requests.ts";
+import type { ListAnswers, ListClient } from "./list_answers.ts";
+import {
+  type Answer,
+  answerRequest,
+  writeAnswer,
+  writeBatch,
+} from "./requests.ts";
 
 /** What the endpoint works with. */
 export interface SessionEraOptions {
@@ -41,8 +55,16 @@ export interface SessionEraOptions {
   readonly sessions: Sessions;
   /** The catalog in force. */
   readonly catalog: CurrentCatalog;
+  /** Answers list methods. */
+  readonly lists: ListAnswers;
   /** Open streams. */
   readonly hub: Hub;
+  /** Holds the streams of servers, for clients that listen. */
+  readonly held: Pick<HeldStreams, "hold">;
+  /** Carries clients' messages to servers. */
+  readonly relay: Pick<Relay, "send" | "sendTo" | "ask">;
+  /** Whether a server declared that it has log messages. */
+  readonly logs: (server: string) => boolean;
   /** Largest body, bytes. */
   readonly maxBodyBytes: number;
   /** The gateway's version. */
@@ -59,7 +81,11 @@ export interface SessionEraOptions {
     backends: readonly OpenBackend[],
     authorization: string | undefined,
   ) => void;
+  /** Told of a session that its client has ended. */
+  readonly onEnded?: (session: string) => void;
 }
+
+const EMPTY_RESULT = new TextEncoder().encode("{}");
 
 /** Serves one request of a known caller. */
 export type SessionEraEndpoint = (
@@ -150,7 +176,11 @@ class Endpoint {
       revision: read.handshake.revision,
       client: read.handshake.clientInfo?.name,
     });
-    const result = writeInitializeResult(read.handshake.revision, version);
+    const result = writeInitializeResult(
+      read.handshake.revision,
+      version,
+      view.value.instructions,
+    );
     const answer = writeAnswer(message.id, {
       kind: "result",
       result: new TextEncoder().encode(result),
@@ -171,28 +201,39 @@ class Endpoint {
     if (session.kind === "refused") return refuse(session.refusal, id);
     const view = this.#view(caller);
     if (view.kind === "refused") return refuse(view.refusal, id);
+    const client = clientOf(request, session.value, view.value);
+    const sender = senderOf(request, session.value);
     if (scanned.kind === "batch") {
-      return this.#batch(body, scanned, session.value, view.value);
+      return this.#batch(body, scanned, client, sender);
     }
-    // Notifications, and responses to requests that we never make.
-    if (scanned.kind !== "request") return accepted();
-    const answer = answerRequest(body, scanned, view.value);
+    if (scanned.kind !== "request") {
+      this.#tell(body, scanned, sender);
+      return accepted();
+    }
+    const answer = await this.#answer(body, scanned, client, sender);
     return answer.kind === "refused"
       ? refuse(answer.refusal, scanned.id)
       : json(writeAnswer(scanned.id, answer));
   }
 
   /** Batches: 2025-03-26 must accept them, later revisions have none. */
-  #batch(
+  async #batch(
     body: Uint8Array,
     batch: Batch,
-    session: ClientSession,
-    view: View,
-  ): Response {
+    client: ListClient,
+    sender: Sender,
+  ): Promise<Response> {
+    const { session } = sender;
     if (session.revision !== DEFAULT_SESSION_REVISION) {
       return refuse({
         kind: "invalid request",
         detail: `revision ${session.revision} has no batches`,
+      });
+    }
+    if (batch.messages.length > LIMITS.batchMessages) {
+      return refuse({
+        kind: "invalid request",
+        detail: `a batch has at most ${LIMITS.batchMessages} messages`,
       });
     }
     const requests = batch.messages.filter((one) => one.kind === "request");
@@ -202,17 +243,85 @@ class Endpoint {
         detail: "initialize must stand alone",
       });
     }
+    for (const one of batch.messages) {
+      if (one.kind !== "request") this.#tell(body, one, sender);
+    }
     if (requests.length === 0) return accepted();
     return json(writeBatch(
-      requests.map((one) =>
-        writeAnswer(one.id, answerRequest(body, one, view))
+      await Promise.all(
+        requests.map(async (one) => {
+          const answer = refuseInBatch(one) ??
+            await this.#answer(body, one, client, sender);
+          return writeAnswer(one.id, answer);
+        }),
       ),
     ));
   }
 
+  async #answer(
+    body: Uint8Array,
+    request: RequestMessage,
+    client: ListClient,
+    sender: Sender,
+  ): Promise<Answer> {
+    return request.method === "logging/setLevel"
+      ? await this.#setLogLevel(body, request, sender)
+      : await answerRequest(body, request, client, this.#options.lists);
+  }
+
+  /** Of each server that has log messages, now and when it is next opened. */
+  async #setLogLevel(
+    body: Uint8Array,
+    request: RequestMessage,
+    sender: Sender,
+  ): Promise<Answer> {
+    const { sessions, relay, logs } = this.#options;
+    const level = readLogLevel(body, request);
+    if (level === undefined) {
+      const detail = `params.level is none of ${LOG_LEVELS.join(", ")}`;
+      return { kind: "refused", refusal: { kind: "invalid params", detail } };
+    }
+    await sessions.setLogLevel(sender.session, level);
+    const { start, end } = request.span;
+    await relay.ask({
+      ...sender,
+      bytes: body.subarray(start, end),
+      to: ({ server }) => logs(server.name),
+    });
+    return { kind: "result", result: EMPTY_RESULT };
+  }
+
+  /** Passes a notification or a response on to whom it concerns. */
+  #tell(
+    body: Uint8Array,
+    message: NotificationMessage | ResponseMessage,
+    sender: Sender,
+  ): void {
+    const { relay, log } = this.#options;
+    const { session } = sender;
+    const route = routeMessage(body, message, session.capabilities);
+    switch (route.kind) {
+      case "nobody":
+        log.debug("message of a client kept", {
+          session: session.id,
+          kind: message.kind,
+          why: route.why,
+        });
+        break;
+      case "all":
+        relay.send({ ...sender, bytes: route.bytes });
+        break;
+      case "one":
+        relay.sendTo(route.target, { ...sender, bytes: route.bytes });
+        break;
+      default:
+        route satisfies never;
+    }
+  }
+
   get(request: Request, caller: RequestCaller): Promise<Response> {
     return answering(null, async () => {
-      const { hub, sessions } = this.#options;
+      const { hub, sessions, held } = this.#options;
       const wrong = checkGet(request.headers);
       if (wrong !== undefined) return refuse(wrong);
       const session = await this.#session(request, caller);
@@ -222,12 +331,15 @@ class Endpoint {
       const token = request.headers.get(SESSION_HEADER) ?? undefined;
       const stream = hub.open({
         id: session.value.id,
+        revision: session.value.revision,
         view: view.value.key,
         isLive: async () =>
           (await sessions.verify(token, caller)).kind === "live",
-      });
+      }, request.headers.get(LAST_EVENT_HEADER) ?? undefined);
       if (stream === undefined) return refuse({ kind: "too many streams" });
-      return new Response(stream.body, {
+      const { body } = stream;
+      await held.hold(session.value, authorizationOf(request));
+      return new Response(body, {
         headers: {
           "content-type": "text/event-stream",
           "cache-control": "no-cache, no-transform",
@@ -246,11 +358,12 @@ class Endpoint {
       if (session.kind === "refused") return refuse(session.refusal);
       const backends = await sessions.end(session.value);
       hub.endSession(session.value.id);
+      this.#options.onEnded?.(session.value.id);
       log.info("session closed", {
         session: session.value.id,
         backends: backends.length,
       });
-      endBackends(backends, request.headers.get("authorization") ?? undefined);
+      endBackends(backends, authorizationOf(request));
       return new Response(null, { status: 204 });
     });
   }
@@ -276,6 +389,31 @@ class Endpoint {
       ? { kind: "refused", refusal: { kind: "unknown virtual server" } }
       : { kind: "found", value: view };
   }
+}
+
+/** Who sends: a session, and the credential that it came with. */
+type Sender = Pick<Relayed, "session" | "authorization">;
+
+function senderOf(request: Request, session: ClientSession): Sender {
+  return { session, authorization: authorizationOf(request) };
+}
+
+function authorizationOf(request: Request): string | undefined {
+  return request.headers.get("authorization") ?? undefined;
+}
+
+/** Who lists: a session, what it sees, and the credential that it came with. */
+function clientOf(
+  request: Request,
+  { id }: ClientSession,
+  view: View,
+): ListClient {
+  const authorization = authorizationOf(request);
+  return {
+    session: id,
+    view,
+    ...(authorization === undefined ? {} : { authorization }),
+  };
 }
 
 /** Runs a handler; what it throws as a refusal becomes one. */

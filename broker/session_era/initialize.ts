@@ -8,8 +8,9 @@
 
 import type { Refusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
+import { parseExactly } from "../../shared/jsonrpc/parse_exactly.ts";
 import { isObject } from "../../shared/jsonrpc/parsed.ts";
-import { parseValue } from "../../shared/jsonrpc/values.ts";
+import { text } from "../../shared/jsonrpc/values.ts";
 import {
   type ClientCapabilities,
   type Implementation,
@@ -41,7 +42,8 @@ export function readInitialize(
   if (params?.protocolVersion === undefined) {
     return refused("params.protocolVersion is not a string");
   }
-  const parsed = parseValue(body, params);
+  // Capabilities are passed on to servers.
+  const parsed = parseExactly(text(body, params));
   if (!isObject(parsed)) return refused("params is not an object");
   const capabilities = parsed["capabilities"] ?? {};
   if (!isObject(capabilities)) {
@@ -61,10 +63,16 @@ export function readInitialize(
   };
 }
 
-/** Writes an InitializeResult: JSON text. */
+/**
+ * Writes an InitializeResult: JSON text.
+ *
+ * @param version The gateway's version.
+ * @param instructions What the servers that the client sees say of their use.
+ */
 export function writeInitializeResult(
   revision: SessionRevision,
   version: string,
+  instructions?: string,
 ): string {
   return JSON.stringify({
     protocolVersion: revision,
@@ -72,10 +80,12 @@ export function writeInitializeResult(
     capabilities: {
       tools: { listChanged: true },
       prompts: { listChanged: true },
-      resources: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
       completions: {},
+      logging: {},
     },
     serverInfo: { name: "mcp-gateway", version },
+    ...(instructions === undefined ? {} : { instructions }),
   });
 }
 

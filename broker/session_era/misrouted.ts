@@ -14,7 +14,8 @@ import type { MergedItem } from "../catalog/merge.ts";
 import type { View } from "../catalog/views.ts";
 
 /**
- * Refuses a tools/call, prompts/get, resources/read or completion/complete.
+ * Refuses a tools/call, prompts/get, completion/complete, or a resource's
+ * read, subscribe or unsubscribe.
  *
  * @param body The body that the request stands in.
  * @param view What of the catalog the client sees.
@@ -30,6 +31,8 @@ export function refuseCall(
     case "prompts/get":
       return byName("prompts", "params.name", params?.name?.value, view);
     case "resources/read":
+    case "resources/subscribe":
+    case "resources/unsubscribe":
       return byUri("params.uri", params?.uri?.value, view);
     default:
       return byReference(body, params?.ref, view);

@@ -1,6 +1,6 @@
 /**
  * Answers the requests of a client in a session that need nothing but the
- * catalog. Pure.
+ * catalog.
  *
  * @module
  */
@@ -8,14 +8,16 @@
 import { arrayParts, joinBytes } from "../../shared/bytes.ts";
 import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
-import { members } from "../../shared/jsonrpc/values.ts";
-import { kindListedBy, type ListKind } from "../catalog/kinds.ts";
-import type { View } from "../catalog/views.ts";
+import { kindListedBy } from "../catalog/kinds.ts";
+import type { ListAnswers, ListClient } from "./list_answers.ts";
 import { refuseCall } from "./misrouted.ts";
 
-/** An answer: the raw result, or why there is none. */
+/** An answer: the raw result, whole or in pieces, or why there is none. */
 export type Answer =
-  | { readonly kind: "result"; readonly result: Uint8Array }
+  | {
+    readonly kind: "result";
+    readonly result: Uint8Array | readonly Uint8Array[];
+  }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 const EMPTY = new TextEncoder().encode("{}");
@@ -24,21 +26,25 @@ const EMPTY = new TextEncoder().encode("{}");
  * Answers one request.
  *
  * @param body The body that the request stands in.
- * @param view What of the catalog the client sees.
+ * @param client Who asks, and what of the catalog it sees.
+ * @param list Answers list methods.
  */
-export function answerRequest(
+export async function answerRequest(
   body: Uint8Array,
   request: RequestMessage,
-  view: View,
-): Answer {
+  client: ListClient,
+  list: ListAnswers,
+): Promise<Answer> {
   switch (request.method) {
     case "ping":
       return { kind: "result", result: EMPTY };
     case "tools/call":
     case "prompts/get":
     case "resources/read":
+    case "resources/subscribe":
+    case "resources/unsubscribe":
     case "completion/complete":
-      return refuse(refuseCall(body, request, view));
+      return refuse(refuseCall(body, request, client.view));
     case "initialize":
       return refuse({
         kind: "invalid request",
@@ -48,22 +54,9 @@ export function answerRequest(
       const kind = kindListedBy(request.method);
       return kind === undefined
         ? refuse({ kind: "unknown method", detail: request.method })
-        : list(kind, body, request, view);
+        : await list(kind, body, request, client);
     }
   }
-}
-
-function list(
-  kind: ListKind,
-  body: Uint8Array,
-  { params }: RequestMessage,
-  view: View,
-): Answer {
-  // The list has one page: no cursor was ever given out.
-  if (params !== undefined && members(body, params).has("cursor")) {
-    return refuse({ kind: "invalid params", detail: "unknown cursor" });
-  }
-  return { kind: "result", result: view.listing(kind) };
 }
 
 function refuse(refusal: Refusal): Answer {
@@ -78,7 +71,7 @@ export function writeAnswer(id: string, answer: Answer): Uint8Array {
   }
   return joinBytes([
     encoder.encode(`{"jsonrpc":"2.0","id":${id},"result":`),
-    answer.result,
+    ...(answer.result instanceof Uint8Array ? [answer.result] : answer.result),
     encoder.encode("}"),
   ]);
 }

@@ -9,6 +9,7 @@ import { type SecretIo, serverHeaders } from "../../shared/config/secrets.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import type { HttpPool } from "../../shared/upstream/http_pool.ts";
 import { VERSION } from "../../shared/version.ts";
+import type { OpenAsCaller } from "./caller_lists.ts";
 import type { OpenUpstream } from "./supervisor.ts";
 import { openUpstream, type UpstreamLimits } from "./upstream_session.ts";
 
@@ -39,6 +40,33 @@ export function connectWith(
       version: VERSION,
       limits,
       onNotification,
+      now: () => performance.now(),
+    }, signal);
+}
+
+/**
+ * Makes the function that opens sessions as a caller would: with the caller's
+ * own credential, and with what the gateway itself puts on calls.
+ */
+export function connectAsCaller(
+  http: HttpPool,
+  secrets: SecretIo,
+  limits: UpstreamLimits = UPSTREAM_LIMITS,
+): OpenAsCaller {
+  return async (server, authorization, signal) =>
+    await openUpstream({
+      url: server.url,
+      fetch: (_url, init) => http.fetch(server, init),
+      headers: async () => {
+        const set = await serverHeaders(server, "calls", secrets);
+        // The later one of a name counts.
+        return authorization === undefined
+          ? set
+          : [["authorization", authorization], ...set];
+      },
+      version: VERSION,
+      limits,
+      onNotification: () => {},
       now: () => performance.now(),
     }, signal);
 }

@@ -3,7 +3,8 @@ import { secretsOf } from "../../shared/_testing.ts";
 import { server as serverConfig } from "../../shared/_testing.ts";
 import { startSdkServer } from "../_testing/sdk_server.ts";
 import { HttpPool } from "../../shared/upstream/http_pool.ts";
-import { connectWith } from "./connect.ts";
+import type { CredentialUse } from "../../shared/config/model.ts";
+import { connectAsCaller, connectWith } from "./connect.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
 const NEVER = new AbortController().signal;
@@ -64,3 +65,58 @@ Deno.test("a credential is read for each request, and no redirect gets it", asyn
   assertStringIncludes(error.message, "file token");
   assertEquals(seen.length, 2);
 });
+
+const AS_CALLER: readonly {
+  readonly name: string;
+  readonly caller?: string;
+  readonly credentialFor: readonly CredentialUse[];
+  readonly sent: readonly (string | null)[];
+}[] = [
+  {
+    name: "the caller's credential and none of the gateway's",
+    caller: "Bearer alice",
+    credentialFor: ["discovery"],
+    sent: ["Bearer alice", null],
+  },
+  {
+    name: "no credential for a caller without one",
+    credentialFor: ["discovery"],
+    sent: [null, null],
+  },
+  {
+    name: "what the gateway puts on every call",
+    caller: "Bearer alice",
+    credentialFor: ["calls"],
+    sent: ["Bearer gateway", "key"],
+  },
+];
+for (const { name, caller, credentialFor, sent } of AS_CALLER) {
+  Deno.test(`a server that lists by caller gets ${name}`, async () => {
+    let seen: readonly (string | null)[] = [];
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      async (request) => {
+        await request.body?.cancel();
+        seen = ["authorization", "x-api-key"].map((header) =>
+          request.headers.get(header)
+        );
+        return new Response(null, { status: 403 });
+      },
+    );
+    const secrets = secretsOf({ token: "Bearer gateway", key: "key" });
+    using http = new HttpPool(secrets);
+    const config = serverConfig("s", {
+      url: `http://127.0.0.1:${server.addr.port}/mcp`,
+      credentialFor,
+      headers: [
+        { name: "authorization", value: { kind: "file", name: "token" } },
+        { name: "x-api-key", value: { kind: "file", name: "key" } },
+      ],
+    });
+    await assertRejects(
+      () => connectAsCaller(http, secrets)(config, caller, NEVER),
+      UpstreamError,
+    );
+    assertEquals(seen, sent);
+  });
+}

@@ -7,6 +7,7 @@
 
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
+import type { ListKind } from "../catalog/kinds.ts";
 import {
   type ServerSnapshot,
   Supervisor,
@@ -92,6 +93,11 @@ export class Fleet {
       ]),
     );
     for (const name of plan.stop) this.#leave(name, before.get(name)!);
+  }
+
+  /** Has lists of a server read again, soon; no error where it is not known. */
+  relist(server: string, kinds: readonly ListKind[]): void {
+    this.#members.get(server)?.relist(kinds);
   }
 
   /** Stops looking after anything and ends all sessions with servers. */

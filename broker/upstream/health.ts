@@ -78,7 +78,7 @@ export function isDropped(
 export function backoff(
   health: Health,
   random: number,
-  patience: Patience,
+  patience: Pick<Patience, "backoffMs" | "maxBackoffMs">,
 ): number {
   const doubled = patience.backoffMs *
     2 ** Math.min(30, Math.max(0, health.failures - 1));

@@ -80,6 +80,14 @@ export interface SupervisorOptions {
   readonly random: () => number;
   /** How patient to be. */
   readonly patience: Patience;
+  /**
+   * Is told when a server whose lists differ by caller says which of them
+   * changed; none where it may have said so while nobody heard it.
+   */
+  readonly onCallerLists?: (
+    server: string,
+    kinds: readonly ListKind[],
+  ) => void;
 }
 
 /** States in which clients see what a server offers. */
@@ -126,7 +134,8 @@ export class Supervisor {
   ) {
     this.#options = options;
     const kept = predecessor !== undefined && predecessor.known &&
-      isListed(predecessor.state);
+      isListed(predecessor.state) && !server.userSpecificList &&
+      !predecessor.server.userSpecificList;
     this.#snapshot = {
       ...(kept
         ? predecessor
@@ -158,6 +167,11 @@ export class Supervisor {
     return this.#snapshot;
   }
 
+  /** Has lists read again, soon: somebody heard that they changed. */
+  relist(kinds: readonly ListKind[]): void {
+    this.#announce(kinds);
+  }
+
   /** Stops, and ends the session with the server. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -173,6 +187,8 @@ export class Supervisor {
       await wait(
         outcome === "refused"
           ? patience.refusedMs
+          : outcome === "callers only"
+          ? patience.checkMs
           : outcome === "session gone"
           ? 0
           : backoff(this.#health, random(), patience),
@@ -184,7 +200,9 @@ export class Supervisor {
   /** One session, from opening it until it fails or we close. */
   async #live(
     signal: AbortSignal,
-  ): Promise<"closed" | "failed" | "refused" | "session gone"> {
+  ): Promise<
+    "closed" | "failed" | "refused" | "session gone" | "callers only"
+  > {
     const { open, now, patience } = this.#options;
     const started = now();
     let session: UpstreamSession | undefined;
@@ -206,6 +224,9 @@ export class Supervisor {
       // A server that was restarted is well; one that forgets each session at
       // once is not.
       if (gone && now() - started >= patience.reopenMs) return "session gone";
+      if (this.#snapshot.server.userSpecificList && wantsCaller(error)) {
+        return this.#callersOnly(error);
+      }
       return this.#failed(error);
     } finally {
       if (session !== undefined) this.#leave(session);
@@ -225,9 +246,21 @@ export class Supervisor {
     this.#leaving.add(leaving);
   }
 
+  /** Has everything read again, soon: changes may have been announced. */
+  #suspect(): void {
+    const { name, userSpecificList } = this.#snapshot.server;
+    if (userSpecificList) this.#options.onCallerLists?.(name, []);
+    else this.#announce(LIST_KINDS);
+  }
+
   /** Has lists read again, soon. */
   #announce(kinds: readonly ListKind[]): void {
     if (kinds.length === 0) return;
+    const { name, userSpecificList } = this.#snapshot.server;
+    if (userSpecificList) {
+      this.#options.onCallerLists?.(name, kinds);
+      return;
+    }
     this.#stale = new Set([...this.#stale, ...kinds]);
     this.#announced.ring();
   }
@@ -247,6 +280,8 @@ export class Supervisor {
     for (const kind of LIST_KINDS) {
       // One that is not declared (any more) is empty, and costs no request.
       if (session.kinds.includes(kind) && !kinds.includes(kind)) continue;
+      // Each caller's lists are read with that caller's own credential.
+      if (this.#snapshot.server.userSpecificList) continue;
       try {
         const list = await session.list(kind, signal);
         const items = keepUnchanged(lists[kind].items, list.items);
@@ -296,6 +331,7 @@ export class Supervisor {
   /** Which lists to read after a wait. */
   #due(rung: boolean, listedAt: number): readonly ListKind[] {
     const { now, patience } = this.#options;
+    if (this.#snapshot.server.userSpecificList) return [];
     if (now() - listedAt >= patience.relistMs) return LIST_KINDS;
     const stale = rung ? this.#stale : new Set<ListKind>();
     // One that failed is not left alone for as long as one that did not.
@@ -348,7 +384,7 @@ export class Supervisor {
       let retryMs = 0;
       try {
         const outcome = await session.listen(signal, () => {
-          if (opened++ > 0) this.#announce(LIST_KINDS);
+          if (opened++ > 0) this.#suspect();
         });
         if (outcome.kind === "unsupported") return;
         retryMs = outcome.retryMs ?? 0;
@@ -359,13 +395,26 @@ export class Supervisor {
           error: describe(error),
         });
         // Whether that means more than the stream, listing will tell.
-        this.#announce(LIST_KINDS);
+        this.#suspect();
       }
       // A stream that never lasts is no better than polling.
       if (now() - started >= patience.checkMs) pause = patience.reopenMs;
       await wait(Math.max(pause, Math.min(retryMs, patience.relistMs)), signal);
       pause = Math.min(pause * 2, patience.relistMs);
     }
+  }
+
+  /** The server is there, and tells nobody but callers more than that. */
+  #callersOnly(error: UpstreamError): "callers only" {
+    this.#health = HEALTHY;
+    this.#set({
+      state: "ready",
+      tried: true,
+      known: true,
+      items: NO_ITEMS,
+      problems: [`it tells only callers what it has: ${error.message}`],
+    }, "replace");
+    return "callers only";
   }
 
   #failed(error: unknown): "failed" | "refused" {
@@ -431,6 +480,12 @@ function goodList(
   problems: readonly string[] = [],
 ): KnownList {
   return { items, problems, health: HEALTHY };
+}
+
+/** Whether a failure only says that some credential is needed. */
+function wantsCaller(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.kind === "refused" &&
+    (error.status === 401 || error.status === 403);
 }
 
 /** Whether a failure is an answer about one list, and says no more. */

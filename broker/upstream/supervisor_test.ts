@@ -28,6 +28,8 @@ const QUIET: Patience = {
 class Watched implements AsyncDisposable {
   readonly log: Recorder = recorder();
   readonly supervisor: Supervisor;
+  /** What was said of lists that differ by caller. */
+  readonly callerLists: string[] = [];
   changes = 0;
 
   constructor(
@@ -60,6 +62,8 @@ class Watched implements AsyncDisposable {
       wait: waitOnTimer,
       random: () => 0.5,
       patience: { ...QUIET, ...patience },
+      onCallerLists: (server, kinds) =>
+        void this.callerLists.push(`${server}: ${kinds}`),
     };
     this.supervisor = new Supervisor(
       serverConfig("s", config),
@@ -416,4 +420,63 @@ Deno.test("a server of which every list fails has failed", async () => {
   await watched.reaches("failed");
   server.replies.clear();
   await watched.reaches("ready");
+});
+
+Deno.test("a server that lists by caller is looked after and never listed", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(
+    server,
+    { relistMs: 1, checkMs: 5 },
+    { prefix: "p_", userSpecificList: true },
+  );
+  await watched.reaches("ready");
+  assertEquals(watched.now.introduction?.serverInfo.name, "scripted");
+  await until(() => server.count("ping") > 1, "signs of life are asked for");
+  server.notify("notifications/tools/list_changed");
+  await until(() => watched.callerLists.length > 0, "the change is passed on");
+  assertEquals(watched.callerLists, ["s: tools"]);
+  // What may have been announced meanwhile is not news, but no list is sure.
+  server.endStreams();
+  await until(() => watched.callerLists.length > 1, "the stream is back");
+  assertEquals(watched.callerLists[1], "s: ");
+  assertEquals(server.count("tools/list"), 0);
+  assertEquals(watched.tools, []);
+});
+
+Deno.test("a server that answers nobody but callers is ready, and says so", async () => {
+  const server = serverWith("a");
+  server.replies.set(
+    "initialize",
+    () => new Response(null, { status: 401 }),
+  );
+  await using watched = new Watched(server, { checkMs: 1 }, {
+    prefix: "p_",
+    userSpecificList: true,
+  });
+  await watched.reaches("ready");
+  assertStringIncludes(watched.now.problems.join(), "only callers");
+  server.replies.clear();
+  await until(
+    () => watched.now.introduction !== undefined,
+    "it is asked again",
+  );
+  assertEquals(watched.now.problems, []);
+});
+
+Deno.test("what a server listed for everybody goes when it lists by caller", async () => {
+  const server = serverWith("a");
+  await using before = new Watched(server);
+  await before.lists("a");
+  await using after = new Watched(
+    server,
+    {},
+    { prefix: "p_", userSpecificList: true },
+    before.now,
+  );
+  assertEquals(after.tools, []);
+  assertEquals(after.now.state, "connecting");
+  await after.reaches("ready");
+  await using again = new Watched(server, {}, {}, after.now);
+  assertEquals(again.now.state, "connecting");
+  await again.lists("a");
 });

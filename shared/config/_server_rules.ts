@@ -7,8 +7,8 @@
  */
 
 import { isInternalHeader, RESERVED_SERVER_NAMES } from "../headers.ts";
-import type { Found } from "./_map_reader.ts";
-import { type ProblemList, shown } from "./_problems.ts";
+import type { Found, MapReader } from "./_map_reader.ts";
+import { below, type ProblemList, shown } from "./_problems.ts";
 
 /** Longest server name: a header value and a part of file names. */
 const MAX_NAME = 128;
@@ -160,6 +160,29 @@ export function checkPrefix(
     );
   }
   return prefix.value;
+}
+
+/**
+ * Checks that a server whose list differs by caller has a prefix: nobody else
+ * could say whose a name is that only some callers see.
+ *
+ * @param written The prefix as it was written; reported already if it is wrong.
+ */
+export function checkCallerLists(
+  reader: MapReader,
+  server: { readonly userSpecificList: boolean; readonly prefix: string },
+  written: Found<string> | undefined,
+  problems: ProblemList,
+): void {
+  if (!server.userSpecificList || server.prefix !== "") return;
+  if (written !== undefined && written.value !== "") return;
+  const path = below(reader.path, "userSpecificList");
+  problems.error(
+    reader.keyAt("userSpecificList"),
+    path,
+    `Cannot use ${path}: the server has no prefix, by which calls of what only some callers see find it`,
+    "Add a prefix of its own, such as prefix: weather_",
+  );
 }
 
 /** Makes the prefix of a server in the `mcpServers` form. */

@@ -18,6 +18,7 @@ import {
   readSecretSource,
 } from "./_secret_source.ts";
 import {
+  checkCallerLists,
   checkHostname,
   checkName,
   checkPrefix,
@@ -291,6 +292,7 @@ function readServer(
     ...(hint ? { hint } : {}),
     fingerprint: shortHash(url ?? ""),
   };
+  checkCallerLists(reader, server, prefixText, problems);
   return {
     server,
     name: nameText,
@@ -303,7 +305,7 @@ function readServer(
 /** What is understood and nothing acts on yet is said, never just accepted. */
 function reportPending(
   reader: MapReader,
-  server: Pick<ServerConfig, "era" | "initialization" | "userSpecificList">,
+  server: Pick<ServerConfig, "era" | "initialization">,
   problems: ProblemList,
 ): void {
   const pending = [
@@ -316,11 +318,6 @@ function reportPending(
       key: "initialization",
       set: server.initialization === "envoy",
       instead: "sessions are opened directly",
-    },
-    {
-      key: "userSpecificList",
-      set: server.userSpecificList,
-      instead: "every caller sees the list that the discovery headers get",
     },
   ];
   for (const { key, instead } of pending.filter(({ set }) => set)) {

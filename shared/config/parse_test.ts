@@ -105,9 +105,15 @@ Deno.test("parseConfig() says which of the keys nothing acts on yet", () => {
     [
       ["warning", "servers[0].era", true],
       ["warning", "servers[0].initialization", true],
-      ["warning", "servers[0].userSpecificList", true],
     ],
   );
+});
+
+Deno.test("parseConfig() accepts a list by caller with a prefix", () => {
+  const text =
+    "servers: [{name: a, url: http://a/, prefix: a_, userSpecificList: true}]";
+  assertEquals(problemsOf(text), []);
+  assertEquals(configOf(text).servers.map((s) => s.userSpecificList), [true]);
 });
 
 Deno.test("parseConfig() fills in what is left out", () => {
@@ -418,6 +424,21 @@ const BAD_FIELDS = [
     field: "userSpecificList: 1",
     at: "4:21 error servers[0].userSpecificList",
     says: /true or false/,
+  },
+  {
+    field: "userSpecificList: true",
+    at: "4:3 error servers[0].userSpecificList",
+    says: /no prefix.*Add a prefix/,
+  },
+  {
+    field: "userSpecificList: true\n  prefix: ''",
+    at: "4:3 error servers[0].userSpecificList",
+    says: /no prefix.*Add a prefix/,
+  },
+  {
+    field: "userSpecificList: true\n  prefix: 'a b'",
+    at: "5:11 error servers[0].prefix",
+    says: /characters/,
   },
   { field: "tags: {a: b}", at: "4:9 error servers[0].tags", says: /a mapping/ },
   {

@@ -30,7 +30,7 @@ export function config(...servers: ServerConfig[]): GatewayConfig {
 export function options(given: Partial<EnvoyOptions> = {}): EnvoyOptions {
   return envoyOptions({
     listen: { kind: "tcp", host: "127.0.0.1", port: 8888 },
-    broker: { kind: "tcp", host: "127.0.0.1", port: 8080 },
+    brokers: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
     routers: [{ kind: "unix", path: "/run/router-0.sock" }],
     ...given,
   });

@@ -1,5 +1,5 @@
 /**
- * Envoy clusters: one per MCP server, one for the broker, one for the router.
+ * Envoy clusters: one per MCP server, one for the brokers, one for the routers.
  * Pure.
  *
  * A server's cluster never changes: its name contains a hash of everything in
@@ -112,15 +112,19 @@ function base(name: string, endpoints: readonly Endpoint[]): JsonObject {
         })),
       }],
     },
-    circuit_breakers: {
-      thresholds: [{
-        max_connections: MAX_REQUESTS,
-        max_pending_requests: MAX_REQUESTS,
-        max_requests: MAX_REQUESTS,
-        // Nothing is retried here: a call may have run.
-        max_retries: 0,
-      }],
-    },
+    // Nothing is retried at a server: a call may have run.
+    circuit_breakers: circuitBreakers(0),
+  };
+}
+
+function circuitBreakers(maxRetries: number): JsonObject {
+  return {
+    thresholds: [{
+      max_connections: MAX_REQUESTS,
+      max_pending_requests: MAX_REQUESTS,
+      max_requests: MAX_REQUESTS,
+      max_retries: maxRetries,
+    }],
   };
 }
 
@@ -147,10 +151,12 @@ const TCP_KEEPALIVE: JsonObject = {
 
 /** Takes a process that does not accept connections out for a second. */
 const PASSIVE_HEALTH: JsonObject = {
+  // What did not reach a process is tried at another one.
+  circuit_breakers: circuitBreakers(MAX_REQUESTS),
   outlier_detection: {
     split_external_local_origin_errors: true,
     consecutive_local_origin_failure: 1,
-    // A refusal of the router's is no failure of its process.
+    // A refusal of a program's is no failure of its process.
     enforcing_consecutive_5xx: 0,
     enforcing_consecutive_gateway_failure: 0,
     enforcing_success_rate: 0,
@@ -230,11 +236,12 @@ export function serverCluster(
   };
 }
 
-/** The cluster of the broker, the default backend. */
-export function brokerCluster(options: EnvoyOptions): JsonObject {
+/** The cluster of the broker processes, the default backend. */
+export function brokerCluster({ brokers }: EnvoyOptions): JsonObject {
   return {
-    ...base(BROKER_CLUSTER, [options.broker]),
-    ...(options.broker.kind === "tcp" ? TCP_KEEPALIVE : {}),
+    ...base(BROKER_CLUSTER, brokers),
+    ...(brokers.every(({ kind }) => kind === "tcp") ? TCP_KEEPALIVE : {}),
+    ...(brokers.length > 1 ? PASSIVE_HEALTH : {}),
     ...httpOptions({
       common_http_protocol_options: { idle_timeout: seconds(UPSTREAM_IDLE_S) },
       explicit_http_config: { http_protocol_options: {} },

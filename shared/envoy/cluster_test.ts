@@ -182,3 +182,19 @@ Deno.test("routerCluster() speaks HTTP/2 to one endpoint per process", () => {
 Deno.test("routerCluster() never leaves out the only process", () => {
   assertEquals(at(routerCluster(options()), "outlier_detection"), undefined);
 });
+
+Deno.test("brokerCluster() has one endpoint per process, and lets what did not reach one be tried at another", () => {
+  const cluster = brokerCluster(options({
+    brokers: [
+      { kind: "tcp", host: "127.0.0.1", port: 8080 },
+      { kind: "tcp", host: "127.0.0.1", port: 8081 },
+    ],
+  }));
+  assertEquals(
+    at(cluster, "load_assignment.endpoints.0.lb_endpoints.1.endpoint.address"),
+    { socket_address: { address: "127.0.0.1", port_value: 8081 } },
+  );
+  assert(at(cluster, "outlier_detection"), "a dead process is left out");
+  const retries = at(cluster, "circuit_breakers.thresholds.0.max_retries");
+  assertEquals(retries, 10_000);
+});

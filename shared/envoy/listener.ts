@@ -11,6 +11,7 @@ import { address, ROUTER_CLUSTER } from "./cluster.ts";
 import { any, type JsonObject, seconds } from "./json.ts";
 import { localReplies } from "./local_reply.ts";
 import type { EnvoyOptions } from "./options.ts";
+import { retryElsewhere } from "./retry.ts";
 import { ROUTE_CONFIG } from "./route.ts";
 
 /** Name of the listener. */
@@ -32,7 +33,7 @@ const MAX_HEADERS_KB = 64;
 /** Where Envoy's authentication leaves the claims that a session is bound to. */
 const IDENTITY_NAMESPACES: readonly string[] = ["envoy.filters.http.jwt_authn"];
 
-function extProcFilter(): JsonObject {
+function extProcFilter({ routers }: EnvoyOptions): JsonObject {
   return {
     name: "envoy.filters.http.ext_proc",
     typed_config: any(
@@ -41,6 +42,7 @@ function extProcFilter(): JsonObject {
         grpc_service: {
           envoy_grpc: { cluster_name: ROUTER_CLUSTER },
           timeout: seconds(MESSAGE_TIMEOUT_S),
+          ...(routers.length > 1 ? { retry_policy: retryElsewhere() } : {}),
         },
         message_timeout: seconds(MESSAGE_TIMEOUT_S),
         failure_mode_allow: false,
@@ -101,7 +103,11 @@ function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
     stat_prefix: "mcp",
     codec_type: "AUTO",
     rds: { route_config_name: ROUTE_CONFIG, config_source: fileSource(rds) },
-    http_filters: [bufferFilter(options), extProcFilter(), routerFilter()],
+    http_filters: [
+      bufferFilter(options),
+      extProcFilter(options),
+      routerFilter(),
+    ],
     local_reply_config: localReplies(),
     ...(options.accessLog === undefined
       ? {}

@@ -19,8 +19,8 @@ export type UnderscoreHeaders = "ALLOW" | "REJECT_REQUEST" | "DROP_HEADER";
 export interface EnvoyOptions {
   /** Where clients connect. */
   readonly listen: Endpoint;
-  /** The broker's public listener. */
-  readonly broker: Endpoint;
+  /** One public listener per broker process. */
+  readonly brokers: readonly Endpoint[];
   /** One endpoint per router process. */
   readonly routers: readonly Endpoint[];
   /** Path that MCP is served at. Default `/mcp`. */
@@ -58,7 +58,7 @@ export interface EnvoyOptions {
 /** The options that have no default. */
 export type RequiredEnvoyOptions = Pick<
   EnvoyOptions,
-  "listen" | "broker" | "routers"
+  "listen" | "brokers" | "routers"
 >;
 
 /** Fills in the defaults. */

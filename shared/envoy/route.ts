@@ -15,6 +15,7 @@ import { BROKER_CLUSTER, serverClusterName } from "./cluster.ts";
 import type { JsonObject } from "./json.ts";
 import { seconds } from "./json.ts";
 import type { EnvoyOptions } from "./options.ts";
+import { retryElsewhere } from "./retry.ts";
 
 /** Name of the route configuration. */
 export const ROUTE_CONFIG = "mcp";
@@ -47,7 +48,7 @@ function removedHeaders(server: ServerConfig): readonly string[] {
     : ["authorization", ...NEVER_FORWARDED];
 }
 
-/** No end to a call or stream but by silence; nothing is ever sent twice. */
+/** No end to a call or stream but by silence; no server is sent anything twice. */
 function timeouts(options: EnvoyOptions): JsonObject {
   return {
     timeout: seconds(0),
@@ -127,7 +128,11 @@ function brokerRoute(options: EnvoyOptions): JsonObject {
   return {
     name: "broker",
     match: pathMatch(options.path),
-    route: { cluster: BROKER_CLUSTER, ...timeouts(options) },
+    route: {
+      cluster: BROKER_CLUSTER,
+      ...timeouts(options),
+      ...(options.brokers.length > 1 ? { retry_policy: retryElsewhere() } : {}),
+    },
   };
 }
 

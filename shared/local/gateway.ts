@@ -48,11 +48,16 @@ export interface LocalGatewayOptions {
   readonly secretsDir?: string;
   /** Number of router processes. Default 1. */
   readonly routers?: number;
+  /**
+   * Number of broker processes. Default 1. Routers ask them for the catalog by
+   * turns: the first router the first broker, the second the second.
+   */
+  readonly brokers?: number;
   /** How Envoy reaches the routers. Default `unix`. */
   readonly routerTransport?: "unix" | "tcp";
   /** Threads of Envoy. Default 2. */
   readonly envoyConcurrency?: number;
-  /** Port of the broker's public listener; a free one by default. */
+  /** Port of the first broker's public listener; a free one by default. */
   readonly brokerPort?: number;
   /** Changes to Envoy's defaults: path, limits, access log. */
   readonly envoyOptions?: Partial<
@@ -60,7 +65,7 @@ export interface LocalGatewayOptions {
   >;
   /** Further arguments of the routers. */
   readonly routerArgs?: readonly string[];
-  /** Further arguments of the broker. */
+  /** Further arguments of the brokers. */
   readonly brokerArgs?: readonly string[];
   /** Environment variables of router and broker besides our own. */
   readonly env?: Readonly<Record<string, string>>;
@@ -82,10 +87,14 @@ export interface LocalGateway extends AsyncDisposable {
   readonly url: string;
   /** Port for clients. */
   readonly port: number;
-  /** Base URL of the broker's internal listener. */
+  /** Base URL of the first broker's internal listener. */
   readonly brokerInternalUrl: string;
-  /** Base URL of the broker's public listener, past Envoy. */
+  /** The same of each broker. */
+  readonly brokerInternalUrls: readonly string[];
+  /** Base URL of the first broker's public listener, past Envoy. */
   readonly brokerUrl: string;
+  /** The same of each broker. */
+  readonly brokerUrls: readonly string[];
   /** Base URL of the first router's internal listener. */
   readonly routerInternalUrl: string;
   /** The same of each router. */
@@ -100,8 +109,10 @@ export interface LocalGateway extends AsyncDisposable {
   readonly config: GatewayConfig;
   /** Envoy. */
   readonly envoy: LocalProcess;
-  /** The broker. */
+  /** The first broker. */
   readonly broker: LocalProcess;
+  /** Each broker. */
+  readonly brokers: readonly LocalProcess[];
   /** The first router. */
   readonly router: LocalProcess;
   /** Each router. */
@@ -155,7 +166,7 @@ export async function startLocalGateway(
 ): Promise<LocalGateway> {
   await using owned = new AsyncDisposableStack();
   const { signal } = options;
-  const first = await readConfig(options.configFile);
+  const given = await readConfig(options.configFile);
   const port = options.port || takePort(owned);
   if (!isPortFree(port, HOST)) throw new PortTakenError(port);
   const envoyPath = options.envoy ?? await findEnvoy({
@@ -167,11 +178,15 @@ export async function startLocalGateway(
   signal?.throwIfAborted();
 
   const dirs = await makeDirs(options, owned);
-  const ports = {
-    admin: takePort(owned),
-    broker: options.brokerPort ?? takePort(owned),
-    brokerInternal: takePort(owned),
-  };
+  const adminPort = takePort(owned);
+  const brokers = Array.from({ length: options.brokers ?? 1 }, (_, at) => ({
+    endpoint: {
+      kind: "tcp" as const,
+      host: HOST,
+      port: (at === 0 ? options.brokerPort : undefined) ?? takePort(owned),
+    },
+    internal: `${HOST}:${takePort(owned)}`,
+  }));
   const routers = Array.from({ length: options.routers ?? 1 }, (_, at) => ({
     endpoint: options.routerTransport === "tcp"
       ? { kind: "tcp" as const, host: HOST, port: takePort(owned) }
@@ -181,7 +196,7 @@ export async function startLocalGateway(
   const envoy = envoyOptions({
     ...options.envoyOptions,
     listen: { kind: "tcp", host: HOST, port },
-    broker: { kind: "tcp", host: HOST, port: ports.broker },
+    brokers: brokers.map(({ endpoint }) => endpoint),
     routers: routers.map(({ endpoint }) => endpoint),
   });
   const files = new EnvoyFiles(dirs.envoy, envoy);
@@ -197,17 +212,21 @@ export async function startLocalGateway(
     text,
     servers: await envoyServers(config, envoy, secrets),
   });
-  const inForce = { now: await candidate(first) };
+  const inForce = { now: await candidate(given) };
   const effective = `${dirs.config}/config.yaml`;
-  await replaceFile(effective, first.text);
-  await files.writeAll(inForce.now.servers, first.config.version, {
+  await replaceFile(effective, given.text);
+  await files.writeAll(inForce.now.servers, given.config.version, {
     kind: "tcp",
     host: HOST,
-    port: ports.admin,
+    port: adminPort,
   });
 
-  const brokerInternalUrl = `http://${HOST}:${ports.brokerInternal}`;
-  const envoyAdminUrl = `http://${HOST}:${ports.admin}`;
+  const urls = {
+    brokers: brokers.map(({ endpoint }) => `http://${HOST}:${endpoint.port}`),
+    brokersInternal: brokers.map(({ internal }) => `http://${internal}`),
+    routersInternal: routers.map(({ internal }) => `http://${internal}`),
+  };
+  const envoyAdminUrl = `http://${HOST}:${adminPort}`;
   const child = childMaker(options, owned);
   const common = {
     config: effective,
@@ -223,14 +242,16 @@ export async function startLocalGateway(
     read: [dirs.config, dirs.secrets, dirs.state, dirs.run],
     write: [dirs.state, dirs.run],
   };
-  const broker = child("broker", Deno.execPath(), {
-    args: programArgs("broker", access, {
-      ...common,
-      listen: `${HOST}:${ports.broker}`,
-      "internal-listen": `${HOST}:${ports.brokerInternal}`,
-    }, options.brokerArgs),
-    ready: (signal) => programReady(brokerInternalUrl, signal),
-  });
+  const brokerProcesses = brokers.map(({ endpoint, internal }, at) =>
+    child(at === 0 ? "broker" : `broker-${at}`, Deno.execPath(), {
+      args: programArgs("broker", access, {
+        ...common,
+        listen: `${HOST}:${endpoint.port}`,
+        "internal-listen": internal,
+      }, options.brokerArgs),
+      ready: (signal) => programReady(`http://${internal}`, signal),
+    })
+  );
   const routerProcesses = routers.map(({ endpoint, internal }, at) =>
     child(at === 0 ? "router" : `router-${at}`, Deno.execPath(), {
       args: programArgs("router", access, {
@@ -239,7 +260,7 @@ export async function startLocalGateway(
           ? `unix:${endpoint.path}`
           : `${endpoint.host}:${endpoint.port}`,
         "internal-listen": internal,
-        "catalog-url": brokerInternalUrl,
+        "catalog-url": urls.brokersInternal[at % brokers.length],
         steering: envoy.steering === "hostname" ? undefined : envoy.steering,
       }, options.routerArgs),
       ready: (signal) => programReady(`http://${internal}`, signal),
@@ -260,7 +281,7 @@ export async function startLocalGateway(
   });
   const admin = new EnvoyAdmin(envoyAdminUrl, () => envoyProcess.log);
   // A router that finds no broker would warn of what is over in a moment.
-  await startAll([broker], signal);
+  await startAll(brokerProcesses, signal);
   await startAll([...routerProcesses, envoyProcess], signal);
 
   const stop = new AbortController();
@@ -277,16 +298,14 @@ export async function startLocalGateway(
     },
     publish: (text) => replaceFile(effective, text),
     inForce: async (version) => {
-      const programs: [string, string][] = [
-        ["broker", brokerInternalUrl],
-        ...routers.map(({ internal }, at): [string, string] => [
-          routerProcesses[at]?.name ?? "router",
-          `http://${internal}`,
-        ]),
-      ];
       await Promise.all(
-        programs.map(([name, url]) =>
-          configInForce(name, url, version, stop.signal)
+        [...urls.brokersInternal, ...urls.routersInternal].map((url, at) =>
+          configInForce(
+            [...brokerProcesses, ...routerProcesses][at]?.name ?? url,
+            url,
+            version,
+            stop.signal,
+          )
         ),
       );
     },
@@ -294,15 +313,15 @@ export async function startLocalGateway(
   await follow(options, inForce, candidate, steps, stop, owned);
 
   const everything = owned.move();
-  const firstRouter = routerProcesses[0];
-  if (firstRouter === undefined) throw new Error("Cannot run without a router");
   return {
     url: `http://${HOST}:${port}${envoy.path}`,
     port,
-    brokerInternalUrl,
-    brokerUrl: `http://${HOST}:${ports.broker}`,
-    routerInternalUrl: `http://${routers[0]?.internal}`,
-    routerInternalUrls: routers.map(({ internal }) => `http://${internal}`),
+    brokerInternalUrl: first(urls.brokersInternal),
+    brokerInternalUrls: urls.brokersInternal,
+    brokerUrl: first(urls.brokers),
+    brokerUrls: urls.brokers,
+    routerInternalUrl: first(urls.routersInternal),
+    routerInternalUrls: urls.routersInternal,
     envoyAdminUrl,
     runDir: dirs.run,
     stateDir: dirs.state,
@@ -310,11 +329,21 @@ export async function startLocalGateway(
       return inForce.now.config;
     },
     envoy: envoyProcess,
-    broker,
-    router: firstRouter,
+    broker: first(brokerProcesses),
+    brokers: brokerProcesses,
+    router: first(routerProcesses),
     routers: routerProcesses,
     [Symbol.asyncDispose]: () => everything.disposeAsync(),
   };
+}
+
+/** The first of what there is one of at least. */
+function first<T>(all: readonly T[]): T {
+  const [one] = all;
+  if (one === undefined) {
+    throw new Error("Cannot run without a router or broker");
+  }
+  return one;
 }
 
 /** Takes every later content of the configuration file into force. */

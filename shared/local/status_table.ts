@@ -6,7 +6,17 @@
 
 import type { ServerStatus, Status } from "../status.ts";
 
-const HEAD = ["SERVER", "STATE", "ERA", "REVISION", "TOOLS", "LATENCY", "URL"];
+const HEAD = [
+  "SERVER",
+  "STATE",
+  "ERA",
+  "REVISION",
+  "TOOLS",
+  "PROMPTS",
+  "RESOURCES",
+  "LATENCY",
+  "URL",
+];
 
 function row(server: ServerStatus): readonly string[] {
   return [
@@ -15,6 +25,8 @@ function row(server: ServerStatus): readonly string[] {
     server.era ?? "-",
     server.revision ?? "-",
     String(server.tools),
+    server.prompts === undefined ? "-" : String(server.prompts),
+    server.resources === undefined ? "-" : String(server.resources),
     server.latencyMs === undefined ? "-" : `${Math.round(server.latencyMs)} ms`,
     server.url,
   ];
@@ -52,13 +64,15 @@ function complaints(server: ServerStatus): readonly string[] {
  *       era: "session",
  *       revision: "2025-11-25",
  *       tools: 3,
+ *       prompts: 1,
+ *       resources: 12,
  *       latencyMs: 4.2,
  *       problems: [],
  *     }],
  *     conflicts: [],
  *   }),
- *   "SERVER   STATE  ERA      REVISION    TOOLS  LATENCY  URL\n" +
- *     "weather  ready  session  2025-11-25  3      4 ms     http://127.0.0.1:9001/mcp",
+ *   "SERVER   STATE  ERA      REVISION    TOOLS  PROMPTS  RESOURCES  LATENCY  URL\n" +
+ *     "weather  ready  session  2025-11-25  3      1        12         4 ms     http://127.0.0.1:9001/mcp",
  * );
  * ```
  */
@@ -78,6 +92,9 @@ export function statusTable(status: Status): string {
     ...table,
     ...(status.servers.length === 0 ? ["(no servers)"] : []),
     ...status.servers.flatMap(complaints),
+    ...(status.virtualServers ?? []).flatMap(({ name, problems }) =>
+      problems.map((text) => `  virtual server ${name}: ${text}`)
+    ),
     ...conflicts,
   ].join("\n");
 }
@@ -90,14 +107,18 @@ export function isSettled(status: Status): boolean {
 /** Equal for two documents whose difference nobody needs to see. */
 export function statusKey(status: Status): string {
   return JSON.stringify([
-    status.servers.map(({ name, state, era, revision, tools, url }) => [
-      name,
-      state,
-      era,
-      revision,
-      tools,
-      url,
+    status.servers.map((server) => [
+      server.name,
+      server.state,
+      server.era,
+      server.revision,
+      server.tools,
+      server.prompts,
+      server.resources,
+      server.problems,
+      server.url,
     ]),
+    status.virtualServers?.map(({ problems }) => problems),
     status.conflicts,
   ]);
 }

@@ -62,6 +62,23 @@ Deno.test("statusTable() names the owner of a name that two claim", () => {
   assertStringIncludes(text, "tool get: offered by a and b, a keeps it");
 });
 
+Deno.test("statusTable() counts prompts and resources where that is known", () => {
+  const [, first, second] = statusTable(status({
+    servers: [{ ...weather, prompts: 4, resources: 56 }, weather],
+  })).split("\n").map((line) => line.split(/ {2,}/));
+  assertEquals(first?.slice(4, 7), ["3", "4", "56"]);
+  assertEquals(second?.slice(4, 7), ["3", "-", "-"]);
+});
+
+Deno.test("statusTable() says what is wrong with a virtual server", () => {
+  const text = statusTable(status({
+    virtualServers: [
+      { name: "a/b", tools: 1, prompts: 0, problems: ["tool x: not there"] },
+    ],
+  }));
+  assertStringIncludes(text, "  virtual server a/b: tool x: not there");
+});
+
 Deno.test("statusTable() says when there is nothing", () => {
   assertStringIncludes(statusTable(status({ servers: [] })), "(no servers)");
 });
@@ -80,4 +97,12 @@ Deno.test("statusKey() changes with what a person looks for, not with latency", 
   assertEquals(key({ latencyMs: 1 }), key({ latencyMs: 2 }));
   assertNotEquals(key({ state: "failed" }), key({}));
   assertNotEquals(key({ tools: 4 }), key({}));
+  assertNotEquals(key({ prompts: 4 }), key({}));
+  assertNotEquals(key({ resources: 4 }), key({}));
+  assertNotEquals(key({ problems: ["a tool is left out"] }), key({}));
+  const virtual = { name: "v", tools: 0, prompts: 0 };
+  assertNotEquals(
+    statusKey(status({ virtualServers: [{ ...virtual, problems: [] }] })),
+    statusKey(status({ virtualServers: [{ ...virtual, problems: ["x"] }] })),
+  );
 });

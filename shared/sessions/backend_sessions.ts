@@ -11,6 +11,7 @@
  * | claimed elsewhere  | polled until it is open or every caller has given up |
  * | claim lost         | what was opened is an orphan; look again             |
  * | session ended      | refused; what was opened is an orphan                |
+ * | no answer          | refused; asked again, as it may have heard us        |
  *
  * @module
  */
@@ -18,7 +19,9 @@
 import type { Wait } from "../wait_on_timer.ts";
 import { Buffer } from "node:buffer";
 import { GatewayError } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import { asked } from "./_asked.ts";
 import { sameBytes } from "./_bytes.ts";
 import { Lru } from "./_lru.ts";
 import type { KeyRing } from "./keys.ts";
@@ -70,15 +73,23 @@ export interface BackendSessionsOptions {
   readonly onOrphan: (backend: BackendSession, server: BackendServer) => void;
 }
 
-/** A claim is taken over this long after its holder was last alive. */
-const LEASE_MS = 15_000;
-const RENEW_MS = LEASE_MS / 3;
+/**
+ * A claim is taken over this long after its holder was last alive: sooner than
+ * a call gives up, so that a call outlasts a process that died.
+ */
+const LEASE_MS = LIMITS.initializeMs - 1_000;
+/** What is left of a lease outlasts a store that hangs for five seconds. */
+const RENEW_MS = LEASE_MS - 5_000;
 /** No handshake takes longer; one that hangs must not keep its claim. */
 const HANDSHAKE_MS = 30_000;
 const FIRST_POLL_MS = 10;
 const LAST_POLL_MS = 250;
+/** Between two attempts to reach a store that did not answer. */
+const INSIST_MS = 250;
 /** Backend sessions remembered in this process: some per client session. */
 const CACHED = 50_000;
+
+const NEVER = new AbortController().signal;
 
 interface Cached {
   readonly backend: BackendSession;
@@ -144,6 +155,28 @@ export class BackendSessions {
   }
 
   /**
+   * Answers the backend session of a client session with a server, where there
+   * is one; never opens it.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async find(
+    session: string,
+    server: BackendServer,
+  ): Promise<BackendSession | undefined> {
+    return await asked(this.#look(session, keyOf(server)));
+  }
+
+  /**
+   * Answers all backend sessions of a client session.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async list(session: string): Promise<OpenBackend[]> {
+    return this.opened(await asked(this.#options.store.backends(session)));
+  }
+
+  /**
    * Forgets a backend session that its server no longer knows; false where a
    * newer one has taken its place, or there is none.
    *
@@ -162,7 +195,7 @@ export class BackendSessions {
     return await asked(store.forget(session, serverKey, sealed));
   }
 
-  /** Unseals what the store handed out when it ended sessions. */
+  /** Unseals what the store handed out; what no key unseals is left out. */
   opened(stored: readonly StoredBackend[]): OpenBackend[] {
     const open: OpenBackend[] = [];
     for (const { session, server: serverKey, data } of stored) {
@@ -279,11 +312,14 @@ export class BackendSessions {
   async #obtain(order: Order, flight: Flight): Promise<BackendSession> {
     const { store, now, wait } = this.#options;
     const { session, serverKey, claimant } = order;
-    const never = new AbortController().signal;
     for (let pollMs = FIRST_POLL_MS;;) {
       const outcome = await asked(
         store.claim(session, serverKey, claimant, now(), LEASE_MS),
-      );
+      ).catch((error) => {
+        // A claim that was heard all the same would keep everybody waiting.
+        void this.#insist(() => store.release(session, serverKey, claimant));
+        throw error;
+      });
       switch (outcome.kind) {
         case "open": {
           const backend = this.#unseal(session, serverKey, outcome.data);
@@ -301,7 +337,7 @@ export class BackendSessions {
           if (now() >= flight.until) {
             throw new GatewayError({ kind: "session opening" });
           }
-          await wait(pollMs, never);
+          await wait(pollMs, NEVER);
           pollMs = Math.min(pollMs * 2, LAST_POLL_MS);
           break;
         case "ended":
@@ -325,15 +361,52 @@ export class BackendSessions {
     }
     const place = placeOf(session, serverKey);
     const sealed = seal(keys, place, backend, randomBytes);
-    let kept = false;
-    try {
-      kept = await asked(store.fulfil(session, serverKey, claimant, sealed));
-    } finally {
-      if (!kept) onOrphan(backend, server);
+    const kept = await asked(
+      store.fulfil(session, serverKey, claimant, sealed),
+    ).catch((error) => {
+      void this.#settle(order, backend, sealed);
+      throw error;
+    });
+    if (!kept) {
+      onOrphan(backend, server);
+      return undefined;
     }
-    if (!kept) return undefined;
     this.#sealedBytes.set(backend, sealed);
     return backend;
+  }
+
+  /**
+   * Finds out what became of a backend session that the store did not confirm:
+   * closed while the store knows it, it would fail the next call. The claim
+   * holds meanwhile, so that nobody opens another one.
+   */
+  async #settle(
+    { session, server, serverKey, claimant }: Order,
+    backend: BackendSession,
+    sealed: Uint8Array,
+  ): Promise<void> {
+    const { store, onOrphan } = this.#options;
+    const kept = await this.#insist(async () => {
+      if (await store.fulfil(session, serverKey, claimant, sealed)) return true;
+      const stored = await store.getBackend(session, serverKey);
+      return stored !== undefined && sameBytes(stored, sealed);
+    });
+    if (!kept) onOrphan(backend, server);
+  }
+
+  /** Asks again until the store answers, or a claim would have run out. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    const { now, wait } = this.#options;
+    const until = now() + LEASE_MS;
+    while (now() < until) {
+      await wait(INSIST_MS, NEVER);
+      try {
+        return await ask();
+      } catch {
+        // Still away, which whoever asks for something is told.
+      }
+    }
+    return undefined;
   }
 
   /** Runs the handshake and keeps the claim alive for as long. */
@@ -379,25 +452,16 @@ export class BackendSessions {
 
   async #release({ session, serverKey, claimant, server }: Order) {
     const { store, log } = this.#options;
+    const release = () => store.release(session, serverKey, claimant);
     try {
-      await store.release(session, serverKey, claimant);
+      await release();
     } catch (error) {
-      // The lease frees it all the same, later.
+      void this.#insist(release);
       log.warn("claim not released", {
         server: server.name,
         error,
       });
     }
-  }
-}
-
-/** Turns a failure of the store into the error that the client is told. */
-export async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError({ kind: "store unavailable" }, { cause });
   }
 }
 
@@ -408,7 +472,7 @@ function isStillOpening(error: unknown): boolean {
 }
 
 function placeOf(session: string, server: string): SealedPlace {
-  return { kind: "backend", session, server };
+  return { kind: "backend", session, key: server };
 }
 
 /** Unambiguous whatever a name contains. */

@@ -9,9 +9,12 @@ import { sameBytes } from "./_bytes.ts";
 import type {
   ClaimOutcome,
   CreateOutcome,
+  NoteName,
+  NoteOutcome,
   SessionLimits,
   SessionStore,
   StoredBackend,
+  StoredNote,
   StoredSession,
 } from "./store.ts";
 
@@ -25,6 +28,7 @@ interface Room {
   session: StoredSession;
   readonly backends: Map<string, Uint8Array>;
   readonly claims: Map<string, Claim>;
+  readonly notes: Map<string, StoredNote>;
 }
 
 /** Keeps sessions in this process. */
@@ -44,19 +48,31 @@ export class MemoryStore implements SessionStore {
     if (this.#rooms.has(session.id)) return "exists";
     let total = 0;
     let ofIdentity = 0;
+    const expendable: StoredSession[] = [];
+    const { expendableBefore = 0 } = limits;
     for (const { session: other } of this.#rooms.values()) {
       if (other.ended || other.expiresAt <= session.createdAt) continue;
       total++;
       if (other.identity === session.identity) ofIdentity++;
+      if (other.expendable && other.createdAt < expendableBefore) {
+        expendable.push(other);
+      }
     }
-    if (total >= limits.total) return "too many";
     if (session.identity !== "" && ofIdentity >= limits.perIdentity) {
       return "too many of identity";
+    }
+    expendable.sort((a, b) => b.createdAt - a.createdAt);
+    for (; total >= limits.total; total--) {
+      const oldest = expendable.pop();
+      if (oldest === undefined) return "too many";
+      this.#rooms.delete(oldest.id);
+      this.#revision++;
     }
     this.#rooms.set(session.id, {
       session: { ...session, data: session.data.slice() },
       backends: new Map(),
       claims: new Map(),
+      notes: new Map(),
     });
     this.#revision++;
     return "created";
@@ -72,7 +88,7 @@ export class MemoryStore implements SessionStore {
     const room = this.#live(id);
     if (room !== undefined) {
       const touchedAt = Math.max(at, room.session.touchedAt);
-      room.session = { ...room.session, touchedAt };
+      room.session = { ...room.session, touchedAt, expendable: false };
     }
     return Promise.resolve();
   }
@@ -97,10 +113,12 @@ export class MemoryStore implements SessionStore {
         ...session,
         expiresAt: Math.max(expiresAt, session.expiresAt),
         ended: true,
+        expendable: false,
         data: new Uint8Array(),
       },
       backends: new Map(),
       claims: new Map(),
+      notes: new Map(),
     });
     return open;
   }
@@ -150,6 +168,7 @@ export class MemoryStore implements SessionStore {
     if (room?.claims.get(server)?.claimant !== claimant) {
       return Promise.resolve(false);
     }
+    room.session = { ...room.session, expendable: false };
     room.claims.delete(server);
     room.backends.set(server, data.slice());
     this.#revision++;
@@ -187,6 +206,44 @@ export class MemoryStore implements SessionStore {
       server,
       data,
     }));
+  }
+
+  /** Writes or removes a note. */
+  setNote(
+    id: string,
+    name: NoteName,
+    data: Uint8Array | undefined,
+    limit: number,
+  ): Promise<NoteOutcome> {
+    return Promise.resolve(this.#setNote(id, name, data, limit));
+  }
+
+  #setNote(
+    id: string,
+    { kind, key }: NoteName,
+    data: Uint8Array | undefined,
+    limit: number,
+  ): NoteOutcome {
+    const room = this.#live(id);
+    if (room === undefined) return "ended";
+    const name = JSON.stringify([kind, key]);
+    if (data === undefined) {
+      room.notes.delete(name);
+      return "set";
+    }
+    const others = [...room.notes.values()].filter((each) =>
+      each.kind === kind
+    );
+    if (!room.notes.has(name) && others.length >= limit) return "too many";
+    room.session = { ...room.session, expendable: false };
+    room.notes.set(name, { kind, key, data: data.slice() });
+    return "set";
+  }
+
+  /** Reads all notes of a session. */
+  notes(id: string): Promise<StoredNote[]> {
+    const notes = this.#rooms.get(id)?.notes ?? new Map();
+    return Promise.resolve([...notes.values()]);
   }
 
   /** Ends what is idle and removes what is over. */

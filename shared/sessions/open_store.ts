@@ -8,7 +8,7 @@ import type { Logger } from "../log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import type { SessionStore } from "./store.ts";
-import { checkStoreUrl } from "./store_url.ts";
+import { checkStoreUrl, parseStoreUrl } from "./store_url.ts";
 
 /** Which store, and where it is. */
 export interface StoreOptions {
@@ -23,6 +23,10 @@ export interface StoreOptions {
   readonly url?: string | undefined;
   /** File that holds that URL, instead. */
   readonly urlFile?: string | undefined;
+  /** PEM file of authorities that its certificate may come from as well. */
+  readonly caFile?: string | undefined;
+  /** Whether the key that seals what is stored was made on this machine. */
+  readonly hasLocalKey?: boolean;
   /** Milliseconds that an answer of `redis` may take. */
   readonly timeoutMs?: number;
   /** Told when a store goes away and when it is back. */
@@ -33,15 +37,20 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<SessionStore> {
   switch (options.kind) {
     case "sqlite":
-      return await SqliteStore.open(options.stateDir);
+      return await SqliteStore.open(options.stateDir, { log: options.log });
     case "redis": {
       const url = await urlOf(options);
+      const caCerts = await caCertsOf(url, options.caFile);
       // Its client takes time to load, for those who use it only.
       const { RedisStore } = await import("./redis_store.ts");
-      const { log, timeoutMs } = options;
+      const { log, timeoutMs, hasLocalKey } = options;
+      // No refusal: one machine may well have its sessions in Redis, and
+      // nothing tells the first of many machines from the only one.
+      if (hasLocalKey) log.warn(LOCAL_KEY, { remedy: LOCAL_KEY_REMEDY });
       return await RedisStore.open({
         url,
         log,
+        ...(caCerts === undefined ? {} : { caCerts }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       });
     }
@@ -50,6 +59,32 @@ export async function openStore(options: StoreOptions): Promise<SessionStore> {
     default:
       return options.kind satisfies never;
   }
+}
+
+const LOCAL_KEY = "no other machine can share these sessions: " +
+  "the signing key was made on this one";
+const LOCAL_KEY_REMEDY = "give all machines the same key with " +
+  "--signing-key-file or GATEWAY_SIGNING_KEY; on a single one, the file " +
+  "signing.key of its state directory will do";
+
+async function caCertsOf(
+  url: string,
+  file: string | undefined,
+): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const refuse = (state: string, cause?: unknown) =>
+    new Error(
+      `Cannot use certificate of session store from ${file}: ${state}`,
+      { cause },
+    );
+  if (!parseStoreUrl(url).tls) {
+    throw refuse("the store's URL is redis://, without TLS; write rediss://");
+  }
+  const text = await Deno.readTextFile(file).catch((cause: unknown) => {
+    throw refuse(cause instanceof Error ? cause.message : String(cause), cause);
+  });
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw refuse("it has no PEM certificate in it");
 }
 
 async function urlOf({ url, urlFile }: StoreOptions): Promise<string> {

@@ -21,7 +21,7 @@ Deno.test("openStore() opens the store that is named, and only sqlite writes", a
     const sqlite = await openStore({ kind: "sqlite", stateDir, log });
     assert(sqlite instanceof SqliteStore);
     await sqlite.close();
-    assertEquals(files(), 1);
+    assertEquals(files(), 2); // the database and its lock
   } finally {
     await Deno.remove(stateDir, { recursive: true });
   }
@@ -46,3 +46,46 @@ Deno.test("openStore() says what a Redis store needs, and no password", async ()
     await Deno.remove(urlFile);
   }
 });
+
+Deno.test("openStore() says what is wrong with the certificate of a Redis store", async () => {
+  const file = await Deno.makeTempFile();
+  const open = (url: string, caFile: string) =>
+    openStore({ kind: "redis", stateDir: ".", log, url, caFile });
+  try {
+    for (
+      const { url, caFile, says } of [
+        { url: "redis://host", caFile: file, says: "write rediss://" },
+        { url: "rediss://host", caFile: file, says: "no PEM certificate" },
+        { url: "rediss://host", caFile: `${file}.not`, says: "No such file" },
+      ]
+    ) await assertRejects(() => open(url, caFile), Error, says);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+for (const hasLocalKey of [true, false]) {
+  Deno.test(
+    `openStore() ${hasLocalKey ? "warns" : "does not warn"} of a key that ${
+      hasLocalKey ? "no other machine has" : "was given"
+    } where sessions are in Redis`,
+    async () => {
+      const logged: string[] = [];
+      const store = await openStore({
+        kind: "redis",
+        stateDir: ".",
+        url: "redis://127.0.0.1:1",
+        hasLocalKey,
+        log: createLogger({
+          program: "test",
+          level: "info",
+          format: "json",
+          write: (line) => logged.push(line),
+        }),
+      });
+      await store.close();
+      const warned = logged.some((line) => line.includes("--signing-key-file"));
+      assertEquals(warned, hasLocalKey);
+    },
+  );
+}

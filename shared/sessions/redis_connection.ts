@@ -23,6 +23,8 @@ export interface RedisConnectionOptions {
   readonly url: string;
   /** Told when the server goes and when it is back. */
   readonly log: Logger;
+  /** PEM of authorities that are trusted besides the public ones. */
+  readonly caCerts?: string;
   /** Milliseconds that an answer may take. Default 50. */
   readonly timeoutMs?: number;
 }
@@ -61,6 +63,10 @@ const LONGEST_PAUSE_MS = 500;
 /** Commands without an answer yet; more than this is an outage as well. */
 const MAX_PENDING = 10_000;
 
+/** What to do where the server cannot prove who it is. */
+const CERTIFICATE_REMEDY = "see the host of the store's URL, and " +
+  "--store-ca-file where a private authority signed";
+
 /** A key that never is, removed to see that the server can be written to. */
 const PROBE = "mcpgw:1:probe";
 
@@ -75,6 +81,7 @@ type Client = ReturnType<typeof makeClient>;
 /** A connection that heals by itself. */
 export class RedisConnection {
   readonly #address: RedisAddress;
+  readonly #caCerts: string | undefined;
   readonly #name: string;
   readonly #log: Logger;
   readonly #timeoutMs: number;
@@ -88,6 +95,7 @@ export class RedisConnection {
 
   private constructor(options: RedisConnectionOptions) {
     this.#address = parseStoreUrl(options.url);
+    this.#caCerts = options.caCerts;
     const { host, port } = this.#address;
     this.#name = `redis ${host.includes(":") ? `[${host}]` : host}:${port}`;
     this.#log = options.log;
@@ -206,9 +214,11 @@ export class RedisConnection {
   #lost(why: unknown): void {
     this.#why = why;
     if (!this.#away) {
+      const error = said(why);
       this.#log.warn("session store away", {
         at: this.#name,
-        error: said(why),
+        error,
+        ...(/certificate/i.test(error) ? { remedy: CERTIFICATE_REMEDY } : {}),
       });
     }
     this.#away = true;
@@ -236,7 +246,7 @@ export class RedisConnection {
   }
 
   async #connectOnce(): Promise<Client> {
-    const client = makeClient(this.#address);
+    const client = makeClient(this.#address, this.#caCerts);
     const failed = Promise.withResolvers<never>();
     client.on("error", failed.reject);
     const giveUp = () =>
@@ -284,8 +294,8 @@ async function connect(client: Client): Promise<void> {
   await client.sendCommand(["DEL", PROBE]);
 }
 
-function makeClient(address: RedisAddress) {
-  const { host, port, tls, username, password, database } = address;
+function makeClient(address: RedisAddress, caCerts: string | undefined) {
+  const { host, port, username, password, database } = address;
   const socket = {
     host,
     port,
@@ -293,9 +303,13 @@ function makeClient(address: RedisAddress) {
     // We look for the server ourselves: so every attempt has its deadline.
     reconnectStrategy: false as const,
   };
+  const tls = {
+    tls: true as const,
+    ...(caCerts === undefined ? {} : { ca: caCerts }),
+  };
   return createClient({
     RESP: 2,
-    socket: tls ? { ...socket, tls: true } : socket,
+    socket: address.tls ? { ...socket, ...tls } : socket,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     database,

@@ -5,10 +5,11 @@
  *
  * | Key | Holds |
  * | --- | ----- |
- * | `mcpgw:1:s:HASH` | hash: one session, its backend sessions and claims |
+ * | `mcpgw:1:s:HASH` | hash: one session, its backend sessions, claims, notes |
  * | `mcpgw:1:live` | sorted set: live sessions by `expiresAt` |
  * | `mcpgw:1:of:IDENTITY` | sorted set: those of one identity, likewise |
  * | `mcpgw:1:idle` | sorted set: live sessions by `touchedAt` |
+ * | `mcpgw:1:expendable` | sorted set: expendable ones by `createdAt` |
  * | `mcpgw:1:ended` | sorted set: tombstones by `expiresAt` |
  *
  * HASH is SHA-256 of the session's id, in hex. Everything of a session is in
@@ -30,9 +31,12 @@ import {
 import type {
   ClaimOutcome,
   CreateOutcome,
+  NoteName,
+  NoteOutcome,
   SessionLimits,
   SessionStore,
   StoredBackend,
+  StoredNote,
   StoredSession,
 } from "./store.ts";
 
@@ -51,6 +55,7 @@ const BATCH = 100;
 const COMMON = `
 local P = 'mcpgw:1:'
 local LIVE, IDLE, ENDED = P .. 'live', P .. 'idle', P .. 'ended'
+local EXPENDABLE = P .. 'expendable'
 
 local function keep(key, ttl)
   if redis.call('PTTL', key) < tonumber(ttl) then
@@ -73,8 +78,15 @@ end
 local function delist(member, identity)
   redis.call('ZREM', LIVE, member)
   redis.call('ZREM', IDLE, member)
+  redis.call('ZREM', EXPENDABLE, member)
   if identity and identity ~= '' then
     redis.call('ZREM', P .. 'of:' .. identity, member)
+  end
+end
+
+local function spare(record)
+  if redis.call('HDEL', record, 'expendable') == 1 then
+    redis.call('ZREM', EXPENDABLE, string.sub(record, #P + 3))
   end
 end
 
@@ -99,20 +111,31 @@ end
 const script = (text: string) => new RedisScript(COMMON + text);
 
 const CREATE = script(`
-local member, id, identity, created_at, touched_at, expires_at, data, total,
-  per_identity, ttl = unpack(ARGV)
+local member, id, identity, created_at, touched_at, expires_at, expendable,
+  data, total, per_identity, expendable_before, ttl = unpack(ARGV)
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end
-if redis.call('ZCOUNT', LIVE, '(' .. created_at, '+inf') >= tonumber(total) then
-  return 'too many'
-end
 local of = P .. 'of:' .. identity
 if identity ~= '' and redis.call('ZCOUNT', of, '(' .. created_at, '+inf') >=
   tonumber(per_identity) then return 'too many of identity' end
+while redis.call('ZCOUNT', LIVE, '(' .. created_at, '+inf') >=
+  tonumber(total) do
+  local oldest = redis.call('ZRANGEBYSCORE', EXPENDABLE, '-inf',
+    '(' .. expendable_before, 'LIMIT', 0, 1)[1]
+  if not oldest then return 'too many' end
+  local record = P .. 's:' .. oldest
+  delist(oldest, redis.call('HGET', record, 'identity'))
+  redis.call('DEL', record)
+end
 -- First of all writes: a server that is full refuses it, or lets all pass.
 redis.call('HSET', KEYS[1], 'id', id, 'identity', identity,
   'created_at', created_at, 'touched_at', touched_at,
   'expires_at', expires_at, 'ended', 0, 'data', data)
 redis.call('PEXPIRE', KEYS[1], ttl)
+if expendable == '1' then
+  redis.call('HSET', KEYS[1], 'expendable', 1)
+  redis.call('ZADD', EXPENDABLE, created_at, member)
+  keep(EXPENDABLE, ttl)
+end
 if identity ~= '' then
   redis.call('ZREMRANGEBYSCORE', of, '-inf', created_at)
   redis.call('ZADD', of, expires_at, member)
@@ -128,6 +151,7 @@ return 'created'
 const TOUCH = script(`
 local member, at = unpack(ARGV)
 local found = redis.call('HMGET', KEYS[1], 'ended', 'touched_at')
+if found[1] == '0' then spare(KEYS[1]) end
 if found[1] == '0' and tonumber(found[2]) < tonumber(at) then
   redis.call('HSET', KEYS[1], 'touched_at', at)
   redis.call('ZADD', IDLE, at, member)
@@ -165,7 +189,10 @@ local server, claimant, data = unpack(ARGV)
 local held = redis.call('HGET', KEYS[1], 'c:' .. server)
 if not held or string.match(held, '^%S+ (.*)$') ~= claimant then return 0 end
 redis.call('HDEL', KEYS[1], 'c:' .. server)
-if data then redis.call('HSET', KEYS[1], 'b:' .. server, data) end
+if data then
+  redis.call('HSET', KEYS[1], 'b:' .. server, data)
+  spare(KEYS[1])
+end
 return 1
 `);
 
@@ -176,6 +203,42 @@ return redis.call('HDEL', KEYS[1], 'b:' .. server)
 `);
 
 const BACKENDS = script(`return backends(KEYS[1], {})`);
+
+const SET_NOTE = script(`
+local kind, key, limit, data = unpack(ARGV)
+if redis.call('HGET', KEYS[1], 'ended') ~= '0' then return 'ended' end
+local all = 'n:' .. kind .. ':'
+local field = all .. key
+if not data then
+  redis.call('HDEL', KEYS[1], field)
+  return 'set'
+end
+if not redis.call('HGET', KEYS[1], field) then
+  local others = 0
+  local fields = redis.call('HGETALL', KEYS[1])
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, #all) == all then others = others + 1 end
+  end
+  if others >= tonumber(limit) then return 'too many' end
+end
+redis.call('HSET', KEYS[1], field, data)
+spare(KEYS[1])
+return 'set'
+`);
+
+const NOTES = script(`
+local found = {}
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 1, #fields, 2 do
+  local kind, key = string.match(fields[i], '^n:([^:]*):(.*)$')
+  if kind then
+    found[#found + 1] = kind
+    found[#found + 1] = key
+    found[#found + 1] = fields[i + 1]
+  end
+end
+return found
+`);
 
 const SWEEP = script(`
 local now, idle_before, grace, batch = unpack(ARGV)
@@ -238,7 +301,7 @@ export class RedisStore implements SessionStore {
     session: StoredSession,
     limits: SessionLimits,
   ): Promise<CreateOutcome> {
-    const { id, identity, createdAt, touchedAt, expiresAt, data } = session;
+    const { id, identity, createdAt, touchedAt, expiresAt } = session;
     const outcome = await this.#redis.run(
       CREATE,
       keyOf(id),
@@ -248,9 +311,11 @@ export class RedisStore implements SessionStore {
       createdAt,
       touchedAt,
       expiresAt,
-      data,
+      session.expendable ? 1 : 0,
+      session.data,
       limits.total,
       limits.perIdentity,
+      limits.expendableBefore ?? 0,
       this.#ttl(expiresAt),
     );
     return textOf(outcome) as CreateOutcome;
@@ -258,7 +323,15 @@ export class RedisStore implements SessionStore {
 
   /** Reads a session. */
   async get(id: string): Promise<StoredSession | undefined> {
-    const [identity, createdAt, touchedAt, expiresAt, ended, data] = listOf(
+    const [
+      identity,
+      createdAt,
+      touchedAt,
+      expiresAt,
+      ended,
+      expendable,
+      data,
+    ] = listOf(
       await this.#redis.send(
         "HMGET",
         keyOf(id),
@@ -267,6 +340,7 @@ export class RedisStore implements SessionStore {
         "touched_at",
         "expires_at",
         "ended",
+        "expendable",
         "data",
       ),
     );
@@ -278,6 +352,7 @@ export class RedisStore implements SessionStore {
       touchedAt: Number(textOf(touchedAt)),
       expiresAt: Number(textOf(expiresAt)),
       ended: textOf(ended) === "1",
+      expendable: expendable !== null,
       data: bytesOf(data),
     };
   }
@@ -361,6 +436,38 @@ export class RedisStore implements SessionStore {
   /** Backend sessions open for a client session. */
   async backends(id: string): Promise<StoredBackend[]> {
     return backendsOf(id, await this.#redis.run(BACKENDS, keyOf(id)));
+  }
+
+  /** Writes or removes a note. */
+  async setNote(
+    id: string,
+    { kind, key }: NoteName,
+    data: Uint8Array | undefined,
+    limit: number,
+  ): Promise<NoteOutcome> {
+    const outcome = await this.#redis.run(
+      SET_NOTE,
+      keyOf(id),
+      kind,
+      key,
+      limit,
+      ...(data === undefined ? [] : [data]),
+    );
+    return textOf(outcome) as NoteOutcome;
+  }
+
+  /** Reads all notes of a session. */
+  async notes(id: string): Promise<StoredNote[]> {
+    const parts = listOf(await this.#redis.run(NOTES, keyOf(id)));
+    const found: StoredNote[] = [];
+    for (let i = 0; i < parts.length; i += 3) {
+      found.push({
+        kind: textOf(parts[i]),
+        key: textOf(parts[i + 1]),
+        data: bytesOf(parts[i + 2]),
+      });
+    }
+    return found;
   }
 
   /** Ends what is idle and removes what is over, in steps. */

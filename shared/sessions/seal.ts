@@ -10,16 +10,17 @@
 
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv } from "node:crypto";
+import { parseExactly } from "../jsonrpc/parse_exactly.ts";
 import type { KeyRing } from "./keys.ts";
 
 /** Where a sealed value belongs; it opens nowhere else. */
 export interface SealedPlace {
   /** What it is. */
-  readonly kind: "details" | "backend";
+  readonly kind: "details" | "backend" | "note";
   /** Id of the client session. */
   readonly session: string;
-  /** Server key, for a backend session. */
-  readonly server?: string;
+  /** Which of that kind in the session, where there may be several. */
+  readonly key?: string;
 }
 
 const VERSION = 1;
@@ -78,7 +79,7 @@ export function unseal(
       decipher.update(bytes.subarray(HEAD_BYTES, bytes.length - TAG_BYTES)),
       decipher.final(),
     ]);
-    return JSON.parse(text.toString());
+    return parseExactly(text.toString());
   } catch {
     return undefined; // the tag does not match: another place, or changed
   }
@@ -87,6 +88,6 @@ export function unseal(
 /** Unambiguous whatever the parts contain. */
 function nameOf(place: SealedPlace): Buffer {
   return Buffer.from(
-    JSON.stringify([place.kind, place.session, place.server ?? ""]),
+    JSON.stringify([place.kind, place.session, place.key ?? ""]),
   );
 }

@@ -7,7 +7,7 @@ const secret = (fill: number) => new Uint8Array(32).fill(fill);
 const KEYS = new KeyRing(secret(1));
 const random = (length: number) =>
   crypto.getRandomValues(new Uint8Array(length));
-const PLACE = { kind: "backend", session: "s", server: "one" } as const;
+const PLACE = { kind: "backend", session: "s", key: "one" } as const;
 const VALUE = { id: "backend-session-id", revision: "2025-06-18" };
 
 Deno.test("unseal() opens what seal() closed", () => {
@@ -35,8 +35,9 @@ Deno.test("unseal() refuses a value with any one byte changed, or cut", () => {
 
 const ELSEWHERE: readonly SealedPlace[] = [
   { ...PLACE, session: "t" },
-  { ...PLACE, server: "two" },
+  { ...PLACE, key: "two" },
   { ...PLACE, kind: "details" },
+  { ...PLACE, kind: "note" },
   { kind: "backend", session: "s" },
 ];
 

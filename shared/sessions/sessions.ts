@@ -10,7 +10,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Refusal } from "../errors.ts";
+import { GatewayError, type Refusal } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { type Logger, short } from "../log.ts";
 import type {
@@ -18,9 +18,9 @@ import type {
   Implementation,
   SessionRevision,
 } from "../mcp.ts";
+import { asked } from "./_asked.ts";
 import { Lru } from "./_lru.ts";
 import {
-  asked,
   type BackendServer,
   type BackendSession,
   BackendSessions,
@@ -29,6 +29,12 @@ import {
 } from "./backend_sessions.ts";
 import type { KeyRing } from "./keys.ts";
 import { seal, unseal } from "./seal.ts";
+import {
+  type Listener,
+  StandingNotes,
+  type StandingRequests,
+  type Subscription,
+} from "./standing_requests.ts";
 import type { SessionStore, StoredSession } from "./store.ts";
 import { type Wait, waitOnTimer } from "../wait_on_timer.ts";
 import { readSession, type SessionClaims, signSession } from "./token.ts";
@@ -39,6 +45,12 @@ export type {
   OpenBackend,
   OpenSession,
 } from "./backend_sessions.ts";
+
+export type {
+  Listener,
+  StandingRequests,
+  Subscription,
+} from "./standing_requests.ts";
 
 /** A live client session, as its token describes it. */
 export type ClientSession = SessionClaims;
@@ -160,6 +172,7 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #limits: SessionsLimits;
   readonly #backends: BackendSessions;
+  readonly #standing: StandingNotes;
   /** By token. */
   readonly #known = new Lru<string, Known>(CACHED);
 
@@ -180,6 +193,7 @@ export class Sessions {
       log: options.log,
       onOrphan: options.onOrphan ?? (() => {}),
     });
+    this.#standing = new StandingNotes(options);
   }
 
   /**
@@ -210,7 +224,9 @@ export class Sessions {
     if (minted === undefined) {
       return refused("invalid params", "capabilities too large");
     }
-    const outcome = await this.#create(minted.claims, details);
+    const outcome = await this.#create(minted.claims, details, {
+      expendable: identity === "",
+    });
     if (outcome.kind === "refused") return outcome;
     if (outcome.kind === "exists") {
       throw new Error("Cannot open session: its random id is taken already");
@@ -251,14 +267,18 @@ export class Sessions {
     if (isOver(known.claims, now) || this.#isIdle(known.seenAt, now)) {
       return undefined;
     }
-    const revision = this.#revision();
+    const revision = this.revision();
     if (revision === undefined || revision !== known.revision) return undefined;
     this.#record(known, now);
     return known.claims;
   }
 
-  /** Undefined, so that nothing remembered counts, where the store is away. */
-  #revision(): number | undefined {
+  /**
+   * Changes whenever backend sessions may have been opened or forgotten, by any
+   * process. Undefined where the store is away or cannot tell: then nothing
+   * that was read counts any more.
+   */
+  revision(): number | undefined {
     try {
       return this.#options.store.revision();
     } catch {
@@ -278,12 +298,13 @@ export class Sessions {
     const revision = store.revision();
     const found = await this.#findOrRevive(claims);
     if (found.kind === "refused") return found;
-    const { ended, touchedAt } = found.stored;
+    const { ended, touchedAt, expendable } = found.stored;
     const seenAt = Math.max(touchedAt, before?.seenAt ?? 0);
     if (ended || this.#isIdle(seenAt, at)) return UNKNOWN;
     const known = { claims, revision, seenAt, touchedAt };
     this.#known.set(token, known);
-    this.#record(known, at);
+    if (expendable) this.#touch(known, at);
+    else this.#record(known, at);
     return { kind: "live", session: claims };
   }
 
@@ -297,7 +318,9 @@ export class Sessions {
     const stored = await store.get(claims.id);
     if (stored !== undefined) return { kind: "found", stored };
     const { capabilities } = claims;
-    const outcome = await this.#create(claims, { capabilities });
+    const outcome = await this.#create(claims, { capabilities }, {
+      expendable: false,
+    });
     switch (outcome.kind) {
       case "refused":
         return outcome;
@@ -319,6 +342,7 @@ export class Sessions {
   async #create(
     claims: SessionClaims,
     details: SessionDetails,
+    { expendable }: { readonly expendable: boolean },
   ): Promise<
     | { readonly kind: "created"; readonly stored: StoredSession }
     | { readonly kind: "exists" }
@@ -334,9 +358,13 @@ export class Sessions {
       touchedAt: at,
       expiresAt: expiresAt * 1000,
       ended: false,
+      expendable,
       data: seal(keys, { kind: "details", session: id }, details, randomBytes),
     };
-    const outcome = await asked(store.create(stored, this.#limits));
+    const outcome = await asked(store.create(stored, {
+      ...this.#limits,
+      expendableBefore: at - LIMITS.sessionExpendableMs,
+    }));
     switch (outcome) {
       case "created":
         return { kind: "created", stored };
@@ -357,7 +385,11 @@ export class Sessions {
 
   #record(known: Known, now: number): void {
     known.seenAt = now;
-    if (now - known.touchedAt < LIMITS.sessionTouchMs) return;
+    if (now - known.touchedAt >= LIMITS.sessionTouchMs) this.#touch(known, now);
+  }
+
+  #touch(known: Known, now: number): void {
+    known.seenAt = now;
     known.touchedAt = now;
     this.#options.store.touch(known.claims.id, now).catch((error: unknown) => {
       this.#options.log.warn("session activity not recorded", {
@@ -424,12 +456,123 @@ export class Sessions {
     open: OpenSession,
     options: { readonly deadlineMs: number },
   ): Promise<BackendSession> {
-    return await this.#backends.get(
-      session.id,
-      server,
-      open,
-      options.deadlineMs,
+    const { now } = this.#options;
+    const until = now() + options.deadlineMs;
+    return await this.#held(session, () => {
+      const leftMs = Math.max(until - now(), 0);
+      return this.#backends.get(session.id, server, open, leftMs);
+    });
+  }
+
+  /**
+   * Answers the backend session with a server where there is one, and never
+   * opens it.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async backendWith(
+    session: ClientSession,
+    server: BackendServer,
+  ): Promise<BackendSession | undefined> {
+    return await this.#backends.find(session.id, server);
+  }
+
+  /**
+   * Answers all backend sessions that are open for a session, those with
+   * servers of a former configuration too.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async backends(session: ClientSession): Promise<OpenBackend[]> {
+    return await this.#backends.list(session.id);
+  }
+
+  /**
+   * Reads what the client asked for that holds as long as its session.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async standing(session: ClientSession): Promise<StandingRequests> {
+    return await this.#standing.read(session.id);
+  }
+
+  /**
+   * Remembers the least severe log messages that the client wants, checked by
+   * the caller.
+   *
+   * @throws GatewayError `session unknown` where the session ended, or `store
+   * unavailable`.
+   */
+  async setLogLevel(session: ClientSession, level: string): Promise<void> {
+    await this.#held(
+      session,
+      () => this.#standing.setLogLevel(session.id, level),
     );
+  }
+
+  /**
+   * Remembers a subscription; once, however often it is made.
+   *
+   * @throws GatewayError `too many subscriptions`, `invalid params` for a URI
+   * above the limit, `session unknown` where the session ended, or `store
+   * unavailable`.
+   */
+  async subscribe(
+    session: ClientSession,
+    subscription: Subscription,
+  ): Promise<void> {
+    await this.#held(
+      session,
+      () => this.#standing.subscribe(session.id, subscription),
+    );
+  }
+
+  /**
+   * Forgets a subscription; no error where there is none.
+   *
+   * @throws GatewayError `session unknown` where the session ended, or `store
+   * unavailable`.
+   */
+  async unsubscribe(
+    session: ClientSession,
+    subscription: Subscription,
+  ): Promise<void> {
+    await this.#held(
+      session,
+      () => this.#standing.unsubscribe(session.id, subscription),
+    );
+  }
+
+  /**
+   * Remembers where the client's newest GET stream is; undefined where it has
+   * none.
+   *
+   * @throws GatewayError `session unknown` where the session ended, or `store
+   * unavailable`.
+   */
+  async setListener(
+    session: ClientSession,
+    listener: Listener | undefined,
+  ): Promise<void> {
+    await this.#held(
+      session,
+      () => this.#standing.setListener(session.id, listener),
+    );
+  }
+
+  /** Takes a session up again that the store lost since it was verified. */
+  async #held<T>(session: ClientSession, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const gone = error instanceof GatewayError &&
+        error.refusal.kind === "session unknown";
+      if (!gone || isOver(session, this.#options.now())) throw error;
+      const found = await asked(this.#findOrRevive(session));
+      if (found.kind === "refused") throw new GatewayError(found.refusal);
+      if (found.stored.ended) throw error;
+      return await work();
+    }
   }
 
   /**

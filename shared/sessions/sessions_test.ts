@@ -9,184 +9,29 @@ import type { Logger } from "../log.ts";
 import { KeyRing } from "./keys.ts";
 import { MemoryStore } from "./memory_store.ts";
 import {
-  type BackendSession,
-  type ClientSession,
-  type SessionRequest,
-  Sessions,
-  type SessionsOptions,
-} from "./sessions.ts";
-import { SqliteStore } from "./sqlite_store.ts";
-import type { SessionStore } from "./store.ts";
+  countingBytes,
+  HOUR,
+  KEYS,
+  ME,
+  MINUTE,
+  mustNotOpen,
+  open,
+  OPENED,
+  opened,
+  PATIENT,
+  quiet,
+  refusalOf,
+  REQUEST,
+  secret,
+  SERVER,
+  START,
+  type Story,
+  tell,
+  verdict,
+  World,
+} from "./_testing.ts";
+import { type BackendSession, Sessions } from "./sessions.ts";
 import { readSession, signSession } from "./token.ts";
-
-const START = 1_700_000_000_000;
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const secret = (fill: number) => new Uint8Array(32).fill(fill);
-const KEYS = new KeyRing(secret(1));
-
-/** A clock that goes when it is told to. */
-class Clock {
-  #now = START;
-  #timers: { readonly at: number; readonly ring: () => void }[] = [];
-
-  readonly now = (): number => this.#now;
-
-  readonly wait = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const timer = { at: this.#now + ms, ring: resolve };
-      this.#timers.push(timer);
-      signal.addEventListener("abort", () => {
-        this.#timers = this.#timers.filter((each) => each !== timer);
-        resolve();
-      });
-    });
-
-  /** Timers that somebody still waits for. */
-  get waiting(): number {
-    return this.#timers.length;
-  }
-
-  /** Goes on, ringing what is due in its order, until all is quiet. */
-  async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      await quiet();
-      const [next] = this.#timers.filter(({ at }) => at <= end)
-        .toSorted((a, b) => a.at - b.at);
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((each) => each !== next);
-      this.#now = next.at;
-      next.ring();
-    }
-    this.#now = end;
-  }
-}
-
-/** Lets everything run that waits for nothing but promises. */
-async function quiet(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await null;
-}
-
-/** Random bytes that are the same in every run and never repeat. */
-function countingBytes(): (length: number) => Uint8Array {
-  let count = 0;
-  return (length) => {
-    const bytes = new Uint8Array(length);
-    new DataView(bytes.buffer).setUint32(length - 4, ++count);
-    return bytes;
-  };
-}
-
-/** One store, some replicas, and a clock. */
-class World implements AsyncDisposable {
-  readonly clock: Clock = new Clock();
-  readonly logged: string[] = [];
-  readonly orphans: [BackendSession, string][] = [];
-  /** What of the store fails now. */
-  down: "nothing" | "reading" | "everything" = "nothing";
-  readonly #randomBytes = countingBytes();
-  readonly #dir: string | undefined;
-  readonly #stores: SessionStore[] = [];
-
-  constructor(kind: "memory" | "sqlite") {
-    if (kind === "sqlite") this.#dir = Deno.makeTempDirSync();
-    else this.#stores.push(new MemoryStore());
-  }
-
-  /** Another process with the same store. */
-  async replica(options: Partial<SessionsOptions> = {}): Promise<Sessions> {
-    return new Sessions({
-      store: this.#breakable(await this.store()),
-      keys: KEYS,
-      now: this.clock.now,
-      wait: this.clock.wait,
-      randomBytes: this.#randomBytes,
-      log: this.#log(),
-      onOrphan: (backend, { name }) => this.orphans.push([backend, name]),
-      ...options,
-    });
-  }
-
-  /** Another connection to the store. */
-  async store(): Promise<SessionStore> {
-    const [only] = this.#stores;
-    if (this.#dir === undefined && only !== undefined) return only;
-    const store = await SqliteStore.open(this.#dir ?? "");
-    this.#stores.push(store);
-    return store;
-  }
-
-  #breakable(store: SessionStore): SessionStore {
-    const fails = (name: unknown) =>
-      this.down === "everything" || (this.down === "reading" && name === "get");
-    return new Proxy(store, {
-      get: (target, name) => (...values: unknown[]) => {
-        if (!fails(name)) {
-          return Reflect.get(target, name).apply(target, values);
-        }
-        if (name === "revision") throw new Error("store is away");
-        return Promise.reject(new Error("store is away"));
-      },
-    });
-  }
-
-  #log(): Logger {
-    const write = (message: string) => {
-      this.logged.push(message);
-    };
-    const log: Logger = {
-      debug: write,
-      info: write,
-      warn: write,
-      error: write,
-      with: () => log,
-    };
-    return log;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const store of this.#stores) await store.close();
-    if (this.#dir) await Deno.remove(this.#dir, { recursive: true });
-  }
-}
-
-const REQUEST: SessionRequest = {
-  identity: "me",
-  route: "/mcp",
-  revision: "2025-11-25",
-  capabilities: { elicitation: {} },
-  clientInfo: { name: "tester", version: "1" },
-};
-const ME = { identity: "me", route: "/mcp" };
-const SERVER = { name: "weather", fingerprint: "f1" };
-const OPENED: BackendSession = { id: "b1", revision: "2025-06-18" };
-const PATIENT = { deadlineMs: 8000 };
-
-async function opened(
-  sessions: Sessions,
-  changes: Partial<SessionRequest> = {},
-): Promise<{ readonly token: string; readonly session: ClientSession }> {
-  const outcome = await sessions.open({ ...REQUEST, ...changes });
-  assert(outcome.kind === "opened");
-  return { token: outcome.token, session: outcome.claims };
-}
-
-/** How a token is received: `live`, or the kind of refusal. */
-async function verdict(
-  sessions: Sessions,
-  token: string | undefined,
-  presenter = ME,
-): Promise<string> {
-  const outcome = await sessions.verify(token, presenter);
-  return outcome.kind === "live" ? "live" : outcome.refusal.kind;
-}
-
-async function refusalOf(work: Promise<unknown>): Promise<string> {
-  const error = await assertRejects(() => work, GatewayError);
-  return error.refusal.kind;
-}
 
 /** A handshake that ends when it is told to. */
 function handshake(): {
@@ -211,12 +56,9 @@ function handshake(): {
   };
 }
 
-const open = () => Promise.resolve({ ...OPENED });
-const mustNotOpen = () => Promise.reject(new Error("opened a second time"));
-
-interface Story {
-  readonly name: string;
-  readonly run: (world: World) => Promise<void>;
+async function refusalToOpen(sessions: Sessions): Promise<string> {
+  const outcome = await sessions.open({ ...REQUEST, identity: "" });
+  return outcome.kind === "opened" ? "opened" : outcome.refusal.kind;
 }
 
 const STORIES: readonly Story[] = [
@@ -277,6 +119,49 @@ const STORIES: readonly Story[] = [
         (await sessions.details(session)).capabilities,
         capabilities,
       );
+    },
+  },
+  {
+    name:
+      "open() lets anonymous sessions give way that did nothing in a minute, the oldest first",
+    run: async (world) => {
+      const limits = { total: 3, perIdentity: 3 };
+      const [one, two] = [
+        await world.replica({ limits }),
+        await world.replica({ limits }),
+      ];
+      const anonymous = { identity: "" };
+      const identified = await opened(one);
+      const used = await opened(one, anonymous);
+      // In the same millisecond: what counts is that it came.
+      assertEquals(await verdict(two, used.token), "live");
+      const unused = await opened(one, anonymous);
+      await world.clock.advance(MINUTE);
+      assertEquals(await refusalToOpen(two), "too many sessions");
+      await world.clock.advance(1);
+      const next = await opened(two, anonymous);
+      assertEquals(await refusalToOpen(one), "too many sessions");
+      assertEquals(await one.count(), 3);
+      for (const { token } of [identified, used, next]) {
+        assertEquals(await verdict(one, token), "live");
+      }
+      // The one that gave way comes back where there is room, and only there.
+      assertEquals(await verdict(one, unused.token), "too many sessions");
+      await two.end(used.session);
+      assertEquals(await verdict(one, unused.token), "live");
+    },
+  },
+  {
+    name: "open() never lets a session give way that was taken up again",
+    run: async (world) => {
+      const limits = { total: 1, perIdentity: 1 };
+      const sessions = await world.replica({ limits });
+      const elsewhere = await new World("memory").replica();
+      const { token } = await opened(elsewhere, { identity: "" });
+      assertEquals(await verdict(sessions, token), "live");
+      await world.clock.advance(MINUTE + 1);
+      assertEquals(await refusalToOpen(sessions), "too many sessions");
+      assertEquals(await verdict(sessions, token), "live");
     },
   },
   {
@@ -488,6 +373,18 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    name: "verify() never takes up what was ended after the store lost it",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { token, session } = await opened(
+        await new World("memory").replica(),
+      );
+      assertEquals(await one.end(session), []);
+      assertEquals(await verdict(two, token), "session unknown");
+      assertEquals(await two.count(), 0);
+    },
+  },
+  {
     name: "verify() takes a lost session up once when replicas do it together",
     run: async (world) => {
       const [one, two] = [await world.replica(), await world.replica()];
@@ -565,6 +462,34 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    name: "everything that needs the store says where it is unavailable",
+    run: async (world) => {
+      const sessions = await world.replica();
+      const { token, session } = await opened(sessions);
+      await sessions.backend(session, SERVER, open, PATIENT);
+      assertEquals(await verdict(sessions, token), "live");
+      world.down = "everything";
+      for (
+        const [name, ask] of Object.entries({
+          open: () => sessions.open(REQUEST),
+          verify: () => sessions.verify(token, ME),
+          touch: () => sessions.touch(session),
+          details: () => sessions.details(session),
+          end: () => sessions.end(session),
+          backend: () => sessions.backend(session, SERVER, open, PATIENT),
+          forget: () => sessions.forget(session, SERVER, OPENED),
+          sweep: () => sessions.sweep(),
+          count: () => sessions.count(),
+        })
+      ) {
+        assertEquals([name, await refusalOf(ask())], [
+          name,
+          "store unavailable",
+        ]);
+      }
+    },
+  },
+  {
     name: "verify() goes on where activity cannot be written down",
     run: async (world) => {
       const store = await world.store();
@@ -602,6 +527,30 @@ const STORIES: readonly Story[] = [
       );
       const done = await world.replica({ keys: new KeyRing(secret(2)) });
       assertEquals(await verdict(done, token), "session unknown");
+    },
+  },
+  {
+    name:
+      "replicas on either side of a rotation take what the other signs and seals",
+    run: async (world) => {
+      const not = await world.replica({
+        keys: new KeyRing(secret(1), secret(2)),
+      });
+      const yet = await world.replica({
+        keys: new KeyRing(secret(2), secret(1)),
+      });
+      for (const [one, two] of [[not, yet], [yet, not]] as const) {
+        const { token, session } = await opened(one);
+        assertEquals(await verdict(two, token), "live");
+        await one.backend(session, SERVER, open, PATIENT);
+        const seen = await two.backend(session, SERVER, mustNotOpen, PATIENT);
+        assertEquals(await two.forget(session, SERVER, seen), true);
+        assertEquals(await one.backendWith(session, SERVER), undefined);
+        await one.setLogLevel(session, "debug");
+        assertEquals((await two.standing(session)).logLevel, "debug");
+        await two.end(session);
+        assertEquals(await verdict(one, token), "session unknown");
+      }
     },
   },
   {
@@ -840,13 +789,15 @@ const STORIES: readonly Story[] = [
     run: async (world) => {
       const sessions = await world.replica();
       const { session } = await opened(sessions);
-      const store = await world.store();
-      const key = JSON.stringify([SERVER.name, SERVER.fingerprint]);
-      await store.claim(session.id, key, "dead", START, 15_000);
-      const call = sessions.backend(session, SERVER, open, {
-        deadlineMs: 20_000,
-      });
-      await world.clock.advance(15_250);
+      // Whatever it waits for, it never does anything again.
+      const forever = () => new Promise<never>(() => {});
+      const dying = await world.replica({ wait: forever });
+      dying.backend(session, SERVER, forever, PATIENT).catch(() => {});
+      await quiet();
+      const call = sessions.backend(session, SERVER, open, PATIENT);
+      await world.clock.advance(6_999);
+      assertEquals(await sessions.backendWith(session, SERVER), undefined);
+      await world.clock.advance(PATIENT.deadlineMs - 7_000);
       assertEquals(await call, OPENED);
     },
   },
@@ -922,7 +873,165 @@ const STORIES: readonly Story[] = [
       world.down = "everything";
       slow.succeed({ ...OPENED });
       assertEquals(await call, "store unavailable");
+      await world.clock.advance(6_000);
+      assertEquals(world.orphans, []);
+      await world.clock.advance(1_000);
       assertEquals(world.orphans, [[OPENED, "weather"]]);
+      assertEquals(world.clock.waiting, 0);
+    },
+  },
+  {
+    name: "backend() keeps what it opened where the store is back in time",
+    run: async (world) => {
+      for (const heard of [false, true]) {
+        const [one, two] = [await world.replica(), await world.replica()];
+        const { session } = await opened(one);
+        const slow = handshake();
+        const call = refusalOf(
+          one.backend(session, SERVER, slow.open, PATIENT),
+        );
+        await quiet();
+        if (heard) world.mute = ["fulfil"];
+        else world.down = "everything";
+        slow.succeed({ ...OPENED });
+        assertEquals(await call, "store unavailable");
+        world.mute = [];
+        world.down = "nothing";
+        const next = two.backend(session, SERVER, mustNotOpen, PATIENT);
+        await world.clock.advance(1_000);
+        assertEquals(await next, OPENED);
+        assertEquals(world.orphans, []);
+        assertEquals(world.clock.waiting, 0);
+      }
+    },
+  },
+  {
+    name:
+      "backend() closes what it opened where the store is back when another one is open",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      const slow = handshake();
+      const call = refusalOf(one.backend(session, SERVER, slow.open, PATIENT));
+      await world.clock.advance(1_900);
+      world.down = "everything";
+      slow.succeed({ ...OPENED });
+      assertEquals(await call, "store unavailable");
+      // Past the lease, and before it asks again.
+      await world.clock.advance(5_150);
+      world.down = "nothing";
+      const fresh = { ...OPENED, id: "b2" };
+      const openFresh = () => Promise.resolve(fresh);
+      assertEquals(
+        await two.backend(session, SERVER, openFresh, PATIENT),
+        fresh,
+      );
+      assertEquals(world.orphans, []);
+      await world.clock.advance(250);
+      assertEquals(world.orphans, [[OPENED, "weather"]]);
+      assertEquals(await one.backendWith(session, SERVER), fresh);
+    },
+  },
+  {
+    name: "backend() leaves no claim behind that the store did not confirm",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      world.mute = ["claim"];
+      assertEquals(
+        await refusalOf(one.backend(session, SERVER, mustNotOpen, PATIENT)),
+        "store unavailable",
+      );
+      world.mute = [];
+      const next = two.backend(session, SERVER, open, PATIENT);
+      await world.clock.advance(1_000);
+      assertEquals(await next, OPENED);
+    },
+  },
+  {
+    name: "backend() leaves no claim behind that it could not release",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      const failing = handshake();
+      const call = refusalOf(
+        one.backend(session, SERVER, failing.open, PATIENT),
+      );
+      await quiet();
+      world.down = "everything";
+      failing.fail(new GatewayError({ kind: "server unreachable" }));
+      assertEquals(await call, "server unreachable");
+      await world.clock.advance(3_000);
+      world.down = "nothing";
+      const next = two.backend(session, SERVER, open, PATIENT);
+      await world.clock.advance(1_000);
+      assertEquals(await next, OPENED);
+    },
+  },
+  {
+    name: "backend() takes a session up again that the store lost meanwhile",
+    run: async (world) => {
+      const sessions = await world.replica();
+      const elsewhere = await new World("memory").replica();
+      const { session } = await opened(elsewhere);
+      assertEquals(
+        await sessions.backend(session, SERVER, open, PATIENT),
+        OPENED,
+      );
+      assertEquals(await sessions.count(), 1);
+      await sessions.end(session);
+      assertEquals(
+        await refusalOf(
+          sessions.backend(session, SERVER, mustNotOpen, PATIENT),
+        ),
+        "session unknown",
+      );
+    },
+  },
+  {
+    name: "backend() never takes up again what is over",
+    run: async (world) => {
+      const sessions = await world.replica();
+      const { session } = await opened(await new World("memory").replica());
+      await world.clock.advance(24 * HOUR);
+      assertEquals(
+        await refusalOf(
+          sessions.backend(session, SERVER, mustNotOpen, PATIENT),
+        ),
+        "session unknown",
+      );
+      assertEquals(await sessions.count(), 0);
+    },
+  },
+  {
+    name: "backendWith() and backends() answer what is open, and open nothing",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      assertEquals(await two.backendWith(session, SERVER), undefined);
+      assertEquals(await two.backends(session), []);
+      const before = two.revision();
+      await one.backend(session, SERVER, open, PATIENT);
+      assertNotEquals(two.revision(), before);
+      const found = await two.backendWith(session, SERVER);
+      assertEquals(found, OPENED);
+      assertEquals(await two.backends(session), [
+        { server: SERVER, backend: OPENED },
+      ]);
+      const newer = { ...SERVER, fingerprint: "f2" };
+      assertEquals(await two.backendWith(session, newer), undefined);
+      assert(found !== undefined);
+      assertEquals(await two.forget(session, SERVER, found), true);
+      assertEquals(await one.backendWith(session, SERVER), undefined);
+      assertEquals(await one.backends(session), []);
+      world.down = "everything";
+      assertEquals(one.revision(), undefined);
+      for (
+        const answer of [
+          one.backends(session),
+          one.backendWith(session, SERVER),
+        ]
+      ) assertEquals(await refusalOf(answer), "store unavailable");
     },
   },
   {
@@ -1055,14 +1164,7 @@ const STORIES: readonly Story[] = [
   },
 ];
 
-for (const kind of ["memory", "sqlite"] as const) {
-  for (const { name, run } of STORIES) {
-    Deno.test(`Sessions on ${kind}: ${name}`, async () => {
-      await using world = new World(kind);
-      await run(world);
-    });
-  }
-}
+tell(STORIES);
 
 Deno.test("Sessions waits on real timers unless told otherwise", async () => {
   const silent: Logger = {

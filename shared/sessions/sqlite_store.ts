@@ -5,21 +5,23 @@
  * @module
  */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import type { Logger } from "../log.ts";
+import { SqliteFile } from "./_sqlite_file.ts";
 import type {
   ClaimOutcome,
   CreateOutcome,
+  NoteName,
+  NoteOutcome,
   SessionLimits,
   SessionStore,
   StoredBackend,
+  StoredNote,
   StoredSession,
 } from "./store.ts";
 
 /** Name of the database file in the state directory. */
 export const STORE_FILE = "sessions.db";
-
-/** Schema that this program reads and writes, kept in `user_version`. */
-const SCHEMA = 1;
 
 /**
  * How long a statement waits for another process's write, which takes
@@ -27,7 +29,13 @@ const SCHEMA = 1;
  */
 const BUSY_TIMEOUT_MS = 250;
 
-const TABLES = `
+/**
+ * What makes each schema out of the one before, the first out of nothing. A
+ * program of a former schema may have the file open meanwhile: what it reads
+ * and writes stays as it is, and triggers do what it does not know of.
+ */
+const SCHEMAS = [
+  `
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY,
   identity TEXT NOT NULL,
@@ -61,14 +69,50 @@ CREATE TABLE claims (
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (session, server)
 ) STRICT, WITHOUT ROWID;
-`;
+`,
+  `
+CREATE TABLE notes (
+  session TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (session, kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE expendable (
+  session TEXT PRIMARY KEY,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX expendable_age ON expendable (created_at);
+CREATE TRIGGER session_ends_for_good AFTER UPDATE OF ended ON sessions
+  WHEN new.ended = 1 BEGIN
+    DELETE FROM notes WHERE session = old.id;
+    DELETE FROM expendable WHERE session = old.id;
+  END;
+CREATE TRIGGER session_vanishes_for_good AFTER DELETE ON sessions
+  BEGIN
+    DELETE FROM notes WHERE session = old.id;
+    DELETE FROM expendable WHERE session = old.id;
+  END;
+CREATE TRIGGER session_is_touched AFTER UPDATE OF touched_at ON sessions
+  BEGIN DELETE FROM expendable WHERE session = old.id; END;
+CREATE TRIGGER backend_opens AFTER INSERT ON backends
+  BEGIN DELETE FROM expendable WHERE session = new.session; END;
+CREATE TRIGGER note_is_written AFTER INSERT ON notes
+  BEGIN DELETE FROM expendable WHERE session = new.session; END;
+`,
+] as const;
+
+/** Schema that this program reads and writes, kept in `user_version`. */
+const SCHEMA = SCHEMAS.length;
 
 const STATEMENTS = {
   begin: "BEGIN IMMEDIATE",
   commit: "COMMIT",
   rollback: "ROLLBACK",
   dataVersion: "PRAGMA data_version",
-  session: "SELECT * FROM sessions WHERE id = ?",
+  session: `SELECT *,
+      EXISTS (SELECT 1 FROM expendable WHERE session = id) AS expendable
+    FROM sessions WHERE id = ?`,
   known: "SELECT 1 FROM sessions WHERE id = ?",
   live: "SELECT total AS n FROM live",
   expired:
@@ -77,6 +121,9 @@ const STATEMENTS = {
     "SELECT count(*) AS n FROM sessions WHERE ended = 0 AND identity = ? AND expires_at > ?",
   expiryOfLive: "SELECT expires_at FROM sessions WHERE id = ? AND ended = 0",
   insert: "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)",
+  expendable: "INSERT INTO expendable VALUES (?, ?)",
+  oldestExpendable: `SELECT session FROM expendable WHERE created_at < ?
+    ORDER BY created_at LIMIT 1`,
   touch:
     "UPDATE sessions SET touched_at = max(touched_at, ?) WHERE id = ? AND ended = 0",
   end: `INSERT INTO sessions VALUES (?, '', 0, 0, ?, 1, x'')
@@ -98,47 +145,75 @@ const STATEMENTS = {
   release:
     "DELETE FROM claims WHERE session = ? AND server = ? AND claimant = ?",
   removeClaims: "DELETE FROM claims WHERE session = ?",
+  note: "SELECT 1 FROM notes WHERE session = ? AND kind = ? AND key = ?",
+  notes: "SELECT kind, key, data FROM notes WHERE session = ?",
+  notesOfKind: "SELECT count(*) AS n FROM notes WHERE session = ? AND kind = ?",
+  setNote: "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)",
+  removeNote: "DELETE FROM notes WHERE session = ? AND kind = ? AND key = ?",
 } as const;
 
+type StatementName = keyof typeof STATEMENTS;
 type Row = Readonly<Record<string, unknown>>;
 type Value = string | number | Uint8Array;
 
-/** Keeps sessions in a SQLite file. */
+/** What a {@linkcode SqliteStore} may be opened with. */
+export interface SqliteStoreOptions {
+  /** Told when the file was removed or replaced. */
+  readonly log?: Logger;
+}
+
+/**
+ * Keeps sessions in a SQLite file.
+ *
+ * Where that file is removed or replaced, the store goes on with what is at
+ * the path now, a new file if there is none, rather than fail until a restart:
+ * the path is all that two processes have in common, so both come together
+ * there again, while refusing would need somebody to restart both. Sessions
+ * are taken up again from their tokens. What is lost is who logged out, which
+ * no process could know that starts after such an accident either.
+ */
 export class SqliteStore implements SessionStore {
   readonly #path: string;
-  readonly #database: DatabaseSync;
-  readonly #prepared = new Map<keyof typeof STATEMENTS, StatementSync>();
+  readonly #file: SqliteFile<StatementName>;
+  /** Of the file that is open; undefined where that was not asked for yet. */
   #dataVersion: unknown;
   #revision = 0;
 
-  private constructor(path: string, database: DatabaseSync) {
+  private constructor(path: string, file: SqliteFile<StatementName>) {
     this.#path = path;
-    this.#database = database;
-    for (const [name, sql] of Object.entries(STATEMENTS)) {
-      this.#prepared.set(
-        name as keyof typeof STATEMENTS,
-        database.prepare(sql),
-      );
-    }
+    this.#file = file;
   }
 
   /**
    * Opens the store, or makes it, mode 0600.
    *
    * @param stateDir The state directory; made, mode 0700, where it is missing.
+   * @param options Who is told.
    * @throws Error that names the remedy where the file cannot be used.
    */
-  static async open(stateDir: string): Promise<SqliteStore> {
+  static async open(
+    stateDir: string,
+    options: SqliteStoreOptions = {},
+  ): Promise<SqliteStore> {
     const path = `${stateDir}/${STORE_FILE}`;
-    let database: DatabaseSync | undefined;
     try {
       await Deno.mkdir(stateDir, { recursive: true, mode: 0o700 });
-      await createPrivately(path);
-      database = new DatabaseSync(path);
-      prepareFile(database);
-      return new SqliteStore(path, database);
+      const file = await SqliteFile.open({
+        path,
+        prepare: prepareFile,
+        statements: STATEMENTS,
+        onReplaced: () => {
+          store.#revision++;
+          store.#dataVersion = undefined;
+          options.log?.error(
+            "session store file was removed or replaced; sessions that were ended may be taken up again",
+            { path },
+          );
+        },
+      });
+      const store = new SqliteStore(path, file);
+      return store;
     } catch (cause) {
-      database?.close();
       throw explained("open", path, cause);
     }
   }
@@ -151,12 +226,11 @@ export class SqliteStore implements SessionStore {
     return this.#write(() => {
       const { id, identity, createdAt } = session;
       if (this.#row("known", id) !== undefined) return "exists";
-      const total = this.#number("live") - this.#number("expired", createdAt);
-      if (total >= limits.total) return "too many";
       if (
         identity !== "" &&
         this.#number("liveOf", identity, createdAt) >= limits.perIdentity
       ) return "too many of identity";
+      if (!this.#makeRoom(createdAt, limits)) return "too many";
       this.#do(
         "insert",
         id,
@@ -167,8 +241,25 @@ export class SqliteStore implements SessionStore {
         session.ended ? 1 : 0,
         session.data,
       );
+      if (session.expendable) this.#do("expendable", id, createdAt);
       return "created";
     });
+  }
+
+  /** Sees to it that there is room for one more; false where there is none. */
+  #makeRoom(now: number, limits: SessionLimits): boolean {
+    for (;;) {
+      const total = this.#number("live") - this.#number("expired", now);
+      if (total < limits.total) return true;
+      const oldest = this.#row(
+        "oldestExpendable",
+        limits.expendableBefore ?? 0,
+      );
+      if (oldest === undefined) return false;
+      const id = String(oldest.session);
+      this.#do("remove", id);
+      this.#do("removeClaims", id);
+    }
   }
 
   /** Reads a session. */
@@ -272,6 +363,33 @@ export class SqliteStore implements SessionStore {
     return this.#run(() => this.#rows("backends", id).map(backendOf));
   }
 
+  /** Writes or removes a note. */
+  setNote(
+    id: string,
+    { kind, key }: NoteName,
+    data: Uint8Array | undefined,
+    limit: number,
+  ): Promise<NoteOutcome> {
+    return this.#transact(() => {
+      if (this.#row("expiryOfLive", id) === undefined) return "ended";
+      if (data === undefined) {
+        this.#do("removeNote", id, kind, key);
+        return "set";
+      }
+      const full = this.#number("notesOfKind", id, kind) >= limit;
+      if (full && this.#row("note", id, kind, key) === undefined) {
+        return "too many";
+      }
+      this.#do("setNote", id, kind, key, data);
+      return "set";
+    });
+  }
+
+  /** Reads all notes of a session. */
+  notes(id: string): Promise<StoredNote[]> {
+    return this.#run(() => this.#rows("notes", id).map(noteOf));
+  }
+
   /** Ends what is idle and removes what is over. */
   async sweep(now: number, idleBefore: number): Promise<StoredBackend[]> {
     const open: StoredBackend[] = [];
@@ -307,6 +425,7 @@ export class SqliteStore implements SessionStore {
 
   /** Changes with every write, of this connection or another. */
   revision(): number {
+    this.#file.follow();
     // Differs from the last one exactly when another connection committed.
     const dataVersion = this.#row("dataVersion")?.data_version;
     if (dataVersion !== this.#dataVersion) {
@@ -318,9 +437,7 @@ export class SqliteStore implements SessionStore {
 
   /** Closes the file. */
   close(): Promise<void> {
-    return this.#run(() => {
-      if (this.#database.isOpen) this.#database.close();
-    });
+    return Promise.try(() => this.#file.close());
   }
 
   /** Runs a change that readers of this same connection must notice as well. */
@@ -340,7 +457,7 @@ export class SqliteStore implements SessionStore {
         this.#do("commit");
         return result;
       } catch (error) {
-        if (this.#database.isTransaction) this.#do("rollback");
+        if (this.#file.isTransaction) this.#do("rollback");
         throw error;
       }
     });
@@ -348,43 +465,29 @@ export class SqliteStore implements SessionStore {
 
   /** Turns what SQLite throws into rejections. */
   #run<T>(work: () => T): Promise<T> {
-    return Promise.try(work).catch((cause) => {
+    return Promise.try(() => {
+      this.#file.follow();
+      return work();
+    }).catch((cause) => {
       throw explained("use", this.#path, cause);
     });
   }
 
-  #row(name: keyof typeof STATEMENTS, ...values: Value[]): Row | undefined {
-    return this.#statement(name).get(...values);
+  #row(name: StatementName, ...values: Value[]): Row | undefined {
+    return this.#file.statement(name).get(...values);
   }
 
-  #rows(name: keyof typeof STATEMENTS, ...values: Value[]): Row[] {
-    return this.#statement(name).all(...values);
+  #rows(name: StatementName, ...values: Value[]): Row[] {
+    return this.#file.statement(name).all(...values);
   }
 
-  #number(name: keyof typeof STATEMENTS, ...values: Value[]): number {
+  #number(name: StatementName, ...values: Value[]): number {
     return Number(this.#row(name, ...values)?.n);
   }
 
-  #do(name: keyof typeof STATEMENTS, ...values: Value[]): number {
-    return Number(this.#statement(name).run(...values).changes);
+  #do(name: StatementName, ...values: Value[]): number {
+    return Number(this.#file.statement(name).run(...values).changes);
   }
-
-  #statement(name: keyof typeof STATEMENTS): StatementSync {
-    const statement = this.#prepared.get(name);
-    if (statement === undefined) throw new Error(`No statement ${name}`);
-    return statement;
-  }
-}
-
-/** Makes the file with its mode before SQLite would make it with another. */
-async function createPrivately(path: string): Promise<void> {
-  const file = await Deno.open(path, {
-    read: true,
-    write: true,
-    create: true,
-    mode: 0o600,
-  });
-  file.close();
 }
 
 function prepareFile(database: DatabaseSync): void {
@@ -401,7 +504,7 @@ function prepareFile(database: DatabaseSync): void {
       `its schema is ${found}, this program knows ${SCHEMA}`,
     );
   }
-  if (found === 0) database.exec(TABLES);
+  for (const statements of SCHEMAS.slice(found)) database.exec(statements);
   database.exec(`PRAGMA user_version = ${SCHEMA}`);
   database.exec("COMMIT");
   const check = database.prepare("PRAGMA quick_check(1)").get()?.quick_check;
@@ -421,11 +524,14 @@ function explained(action: string, path: string, cause: unknown): Error {
 
 function remedyFor(cause: unknown): string {
   if (cause instanceof NewerSchema) {
-    return "; run the newer version again, or move the file away: clients then initialise anew";
+    return "; run the newer version again, or move the file away: sessions are taken up again, ended ones too";
+  }
+  if (cause instanceof Deno.errors.NotFound) {
+    return "; the state directory is gone, and the signing key with it: restart router and broker";
   }
   // SQLite's own words for SQLITE_NOTADB and SQLITE_CORRUPT: no code is given.
   if (/not a database|malformed/.test(String(cause))) {
-    return "; move the file away (with its -wal and -shm) and restart: clients then initialise anew";
+    return "; move the file away (with its -wal and -shm) and restart: sessions are taken up again, ended ones too";
   }
   if (/locked|busy/.test(String(cause))) {
     return `; another process kept it for more than ${BUSY_TIMEOUT_MS} ms`;
@@ -446,6 +552,15 @@ function sessionOf(row: Row): StoredSession {
     touchedAt: Number(row.touched_at),
     expiresAt: Number(row.expires_at),
     ended: row.ended === 1,
+    expendable: row.expendable === 1,
+    data: row.data as Uint8Array,
+  };
+}
+
+function noteOf(row: Row): StoredNote {
+  return {
+    kind: String(row.kind),
+    key: String(row.key),
     data: row.data as Uint8Array,
   };
 }

@@ -5,36 +5,22 @@ import {
   assertGreater,
   assertRejects,
 } from "@std/assert";
+import {
+  FAR,
+  session,
+  startChild,
+  State,
+  UNLIMITED,
+} from "./sqlite_fixture.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import { storeContract } from "./store_contract.ts";
-import type { SessionStore, StoredSession } from "./store.ts";
-
-const FAR = 4_000_000_000_000;
-const LIMITS = { total: 1_000_000, perIdentity: 1_000_000 };
-
-/** A state directory with connections to its store; all closed at the end. */
-class State implements AsyncDisposable {
-  readonly dir: string = Deno.makeTempDirSync();
-  readonly #open: SessionStore[] = [];
-
-  async connect(): Promise<SessionStore> {
-    const store = await SqliteStore.open(this.dir);
-    this.#open.push(store);
-    return store;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const store of this.#open) await store.close();
-    await Deno.remove(this.dir, { recursive: true });
-  }
-}
 
 storeContract("SqliteStore", () => Promise.resolve(new State()));
 
 Deno.test("SqliteStore.open() makes its files private", async () => {
   await using state = new State();
   const store = await state.connect();
-  await store.create(session("a"), LIMITS);
+  await store.create(session("a"), UNLIMITED);
   for await (const entry of Deno.readDir(state.dir)) {
     const { mode } = await Deno.stat(`${state.dir}/${entry.name}`);
     assertEquals([entry.name, (mode ?? 0) & 0o077], [entry.name, 0]);
@@ -44,7 +30,7 @@ Deno.test("SqliteStore.open() makes its files private", async () => {
 Deno.test("SqliteStore keeps everything across a restart", async () => {
   await using state = new State();
   const first = await state.connect();
-  await first.create(session("a"), LIMITS);
+  await first.create(session("a"), UNLIMITED);
   await first.claim("a", "one", "x", 0, 1000);
   await first.fulfil("a", "one", "x", Uint8Array.of(9));
   await first.close();
@@ -56,7 +42,7 @@ Deno.test("SqliteStore keeps everything across a restart", async () => {
 Deno.test("SqliteStore.revision() ignores reads of other connections and notices their writes", async () => {
   await using state = new State();
   const [store, other] = [await state.connect(), await state.connect()];
-  await store.create(session("a"), LIMITS);
+  await store.create(session("a"), UNLIMITED);
   const before = store.revision();
   await other.get("a");
   other.revision();
@@ -69,10 +55,10 @@ Deno.test("SqliteStore.sweep() gets through more than one batch", async () => {
   await using state = new State();
   const store = await state.connect();
   for (let i = 0; i < 500; i++) {
-    await store.create(session(`idle${i}`), LIMITS);
-    await store.create({ ...session(`over${i}`), expiresAt: 1 }, LIMITS);
+    await store.create(session(`idle${i}`), UNLIMITED);
+    await store.create({ ...session(`over${i}`), expiresAt: 1 }, UNLIMITED);
   }
-  await store.create({ ...session("live"), touchedAt: 9 }, LIMITS);
+  await store.create({ ...session("live"), touchedAt: 9 }, UNLIMITED);
   assertEquals(await store.count(), 1001);
   await store.sweep(2, 9);
   assertEquals(await store.count(), 1);
@@ -84,12 +70,12 @@ Deno.test("SqliteStore.sweep() gets through more than one batch", async () => {
 Deno.test("SqliteStore.count() agrees with the rows whatever became of them", async () => {
   await using state = new State();
   const [store, other] = [await state.connect(), await state.connect()];
-  for (const id of ["a", "b", "c"]) await store.create(session(id), LIMITS);
+  for (const id of ["a", "b", "c"]) await store.create(session(id), UNLIMITED);
   await store.end("a", FAR);
   await other.end("a", FAR);
   await other.end("unknown", FAR);
-  await store.create(session("a"), LIMITS);
-  await store.create({ ...session("over"), expiresAt: 1 }, LIMITS);
+  await store.create(session("a"), UNLIMITED);
+  await store.create({ ...session("over"), expiresAt: 1 }, UNLIMITED);
   assertEquals(await store.count(), 3);
   await other.sweep(2, 0);
   assertEquals(await store.count(), 2);
@@ -120,9 +106,9 @@ const BROKEN: readonly {
     name: "comes from a newer version",
     spoil: (path) => {
       using database = new DatabaseSync(path);
-      database.exec("PRAGMA user_version = 2");
+      database.exec("PRAGMA user_version = 3");
     },
-    says: "its schema is 2, this program knows 1; run the newer version again",
+    says: "its schema is 3, this program knows 2; run the newer version again",
   },
 ];
 
@@ -135,6 +121,72 @@ for (const { name, spoil, says } of BROKEN) {
   });
 }
 
+/** What the first version of the program made and knew. */
+const FIRST_SCHEMA = `
+PRAGMA journal_mode = WAL;
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY,
+  identity TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  touched_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_live ON sessions (identity, expires_at) WHERE ended = 0;
+CREATE TABLE live (total INTEGER NOT NULL) STRICT;
+INSERT INTO live VALUES (0);
+CREATE TRIGGER session_begins AFTER INSERT ON sessions WHEN new.ended = 0
+  BEGIN UPDATE live SET total = total + 1; END;
+CREATE TRIGGER session_ends AFTER UPDATE OF ended ON sessions
+  WHEN old.ended = 0 AND new.ended = 1
+  BEGIN UPDATE live SET total = total - 1; END;
+CREATE TRIGGER session_vanishes AFTER DELETE ON sessions WHEN old.ended = 0
+  BEGIN UPDATE live SET total = total - 1; END;
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+CREATE TABLE backends (
+  session TEXT NOT NULL,
+  server TEXT NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (session, server)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claims (
+  session TEXT NOT NULL,
+  server TEXT NOT NULL,
+  claimant TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (session, server)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+INSERT INTO sessions VALUES ('a', '', 0, 0, ${FAR}, 0, x'01');
+INSERT INTO backends VALUES ('a', 'one', x'07');
+`;
+
+Deno.test("SqliteStore.open() takes over the file of the first version, which may go on with it", async () => {
+  await using state = new State();
+  using former = new DatabaseSync(state.path);
+  former.exec(FIRST_SCHEMA);
+  const insert = former.prepare(
+    "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)",
+  );
+  const end = former.prepare("UPDATE sessions SET ended = 1 WHERE id = ?");
+  const touch = former.prepare("UPDATE sessions SET touched_at = 5");
+  const store = await state.connect();
+  assertEquals((await store.get("a"))?.expendable, false);
+  assertEquals(await store.getBackend("a", "one"), Uint8Array.of(7));
+  const note = { kind: "color", key: "" };
+  assertEquals(await store.setNote("a", note, Uint8Array.of(1), 1), "set");
+  await store.create({ ...session("b"), expendable: true }, UNLIMITED);
+  assertEquals((await store.get("b"))?.expendable, true);
+  insert.run("c", "", 0, 0, FAR, 0, Uint8Array.of(1));
+  assertEquals((await store.get("c"))?.expendable, false);
+  touch.run();
+  assertEquals((await store.get("b"))?.expendable, false);
+  end.run("a");
+  assertEquals(await store.notes("a"), []);
+  await (await state.connect()).close();
+});
+
 Deno.test("SqliteStore rejects, rather than throws, once it is closed", async () => {
   await using state = new State();
   const store = await state.connect();
@@ -143,46 +195,10 @@ Deno.test("SqliteStore rejects, rather than throws, once it is closed", async ()
   await store.close();
 });
 
-const CHILD_IMPORTS = `
-  import { SqliteStore } from ${
-  JSON.stringify(import.meta.resolve("./sqlite_store.ts"))
-};
-  const store = await SqliteStore.open(Deno.args[0]);
-  const session = (id) => ({ id, identity: "me", createdAt: 0, touchedAt: 0,
-    expiresAt: ${FAR}, ended: false, data: new Uint8Array(200) });
-  const limits = ${JSON.stringify(LIMITS)};
-`;
-
-/** Starts a program of its own on a state directory. */
-async function startChild(
-  state: State,
-  code: string,
-  ...args: string[]
-): Promise<Deno.ChildProcess> {
-  const script = await Deno.makeTempFile({ dir: state.dir, suffix: ".js" });
-  await Deno.writeTextFile(script, CHILD_IMPORTS + code);
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-check",
-      "--no-prompt",
-      `--config=${new URL("../../deno.json", import.meta.url).pathname}`,
-      `--allow-read=${state.dir}`,
-      `--allow-write=${state.dir}`,
-      script,
-      state.dir,
-      ...args,
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-}
-
 Deno.test("SqliteStore gives each of 200 claims to exactly one of three processes", async () => {
   await using state = new State();
   const store = await state.connect();
-  await store.create(session("race"), LIMITS);
+  await store.create(session("race"), UNLIMITED);
   const children = await Promise.all(["x", "y", "z"].map((name) =>
     startChild(
       state,
@@ -254,7 +270,7 @@ Deno.test("SqliteStore survives a kill in the middle of writes", async () => {
     assertEquals((await store.get(`s${i}`))?.ended, ended);
     assertEquals((await store.backends(`s${i}`)).length, ended ? 0 : 1);
   }
-  assertEquals(await store.create(session("after"), LIMITS), "created");
+  assertEquals(await store.create(session("after"), UNLIMITED), "created");
 });
 
 Deno.test("SqliteStore.open() works for processes that make the file together", async () => {
@@ -275,15 +291,3 @@ Deno.test("SqliteStore.open() works for processes that make the file together", 
   }
   assertEquals(await (await state.connect()).count(), 4);
 });
-
-function session(id: string): StoredSession {
-  return {
-    id,
-    identity: "me",
-    createdAt: 0,
-    touchedAt: 0,
-    expiresAt: FAR,
-    ended: false,
-    data: Uint8Array.of(1),
-  };
-}

@@ -21,6 +21,11 @@ export interface StoredSession {
   readonly expiresAt: number;
   /** True once it ended (DELETE, or idle too long): a tombstone. */
   readonly ended: boolean;
+  /**
+   * True where it may give way to a new session. Activity, a backend session
+   * and a note each end that for good.
+   */
+  readonly expendable: boolean;
   /** Sealed details. */
   readonly data: Uint8Array;
 }
@@ -31,6 +36,12 @@ export interface SessionLimits {
   readonly total: number;
   /** Live sessions of one identity; anonymous sessions have no such limit. */
   readonly perIdentity: number;
+  /**
+   * Milliseconds since the epoch: where the total is reached, the oldest
+   * expendable session made before this is removed, as if it had never been.
+   * None is where this is absent.
+   */
+  readonly expendableBefore?: number;
 }
 
 /** Outcome of creating a session; `exists` for an id known already, also ended. */
@@ -49,6 +60,23 @@ export interface StoredBackend {
   /** Sealed backend session. */
   readonly data: Uint8Array;
 }
+
+/** Names a note of a session: there is at most one of each. */
+export interface NoteName {
+  /** What it is about, in letters and spaces. */
+  readonly kind: string;
+  /** Which of its kind; tells a reader of the store nothing. */
+  readonly key: string;
+}
+
+/** A sealed note: what is to be remembered for as long as a session lasts. */
+export interface StoredNote extends NoteName {
+  /** Sealed content. */
+  readonly data: Uint8Array;
+}
+
+/** Outcome of changing a note; `ended` also where the session is not known. */
+export type NoteOutcome = "set" | "ended" | "too many";
 
 /** Outcome of asking for a backend session that may have to be opened. */
 export type ClaimOutcome =
@@ -69,7 +97,8 @@ export type ClaimOutcome =
 export interface SessionStore {
   /**
    * Adds a live session, unless its id is known already or it would break a
-   * limit. Sessions expired by `createdAt` do not count.
+   * limit. Sessions expired by `createdAt` do not count. Where it would break
+   * the total, expendable ones give way first.
    */
   create(
     session: StoredSession,
@@ -85,7 +114,7 @@ export interface SessionStore {
   /**
    * Ends a session and leaves a tombstone until `expiresAt`, also for an id
    * that was not known. Returns the backend sessions that were open and
-   * removes them, claims too. Ending twice is no error. A session keeps its
+   * removes them, claims and notes too. Ending twice is no error. A session keeps its
    * own `expiresAt` where that is later.
    */
   end(id: string, expiresAt: number): Promise<StoredBackend[]>;
@@ -133,6 +162,21 @@ export interface SessionStore {
   backends(id: string): Promise<StoredBackend[]>;
 
   /**
+   * Writes a note of a live session, in place of the one of that name, or
+   * removes it where `data` is undefined. A new one is `too many` where there
+   * are `limit` of its kind.
+   */
+  setNote(
+    id: string,
+    name: NoteName,
+    data: Uint8Array | undefined,
+    limit: number,
+  ): Promise<NoteOutcome>;
+
+  /** Reads all notes of a session, in no order. */
+  notes(id: string): Promise<StoredNote[]>;
+
+  /**
    * Ends live sessions idle since before `idleBefore` and removes tombstones
    * and sessions whose `expiresAt` is before `now`. Returns the backend
    * sessions that were open in those it ended or removed.
@@ -146,7 +190,7 @@ export interface SessionStore {
    * Changes whenever another process may have changed the store; equal values
    * mean that what was read before still holds. Cheap enough for every
    * request. Undefined where the store cannot tell: then nothing is cached.
-   * Activity and claims made through this very store need not change it.
+   * Activity, claims and notes of this very store need not change it.
    */
   revision(): number | undefined;
 

@@ -20,6 +20,7 @@ export interface StoreFixture extends AsyncDisposable {
 const HOUR = 3_600_000;
 const START = 1_700_000_000_000;
 const NO_LIMITS = { total: 1000, perIdentity: 1000 };
+const NOTE = { kind: "color", key: "one" };
 
 /** A fixture's connection, and another one to the same store. */
 interface Stores {
@@ -115,6 +116,101 @@ const PROMISES: readonly Promised[] = [
       );
       assertEquals(outcomes.filter((each) => each === "created").length, 5);
       assertEquals(await store.count(), 5);
+    },
+  },
+  {
+    name: "create() makes room by removing the oldest expendable session",
+    run: async ({ store, other }) => {
+      const limits = { total: 3, perIdentity: 9, expendableBefore: START + 3 };
+      const made = [["b", 1], ["a", 2], ["kept", 0]] as const;
+      for (const [id, at] of made) {
+        const expendable = id !== "kept";
+        const each = session(id, { createdAt: START + at, expendable });
+        assertEquals(await store.create(each, limits), "created");
+        assertEquals((await other.get(id))?.expendable, expendable);
+      }
+      for (const id of ["c", "d"]) {
+        assertEquals(await other.create(session(id), limits), "created");
+        assertEquals(await store.count(), 3);
+        if (id === "c") assertEquals((await store.get("a"))?.id, "a");
+      }
+      assertEquals(await store.create(session("e"), limits), "too many");
+      // As if they had never been: a token takes such a session up again.
+      assertEquals(await store.get("a"), undefined);
+      assertEquals(await store.get("b"), undefined);
+      assertEquals((await store.get("kept"))?.ended, false);
+    },
+  },
+  {
+    name: "create() spares expendable sessions made since, and without need",
+    run: async ({ store, other }) => {
+      const limits = { total: 1, perIdentity: 1, expendableBefore: START };
+      await store.create(session("a", { expendable: true }), limits);
+      const you = session("b", { identity: "you" });
+      assertEquals(await other.create(you, limits), "too many");
+      const later = { ...limits, expendableBefore: START + 1 };
+      assertEquals(
+        await other.create(session("b"), later),
+        "too many of identity",
+      );
+      assertEquals(
+        await other.create(you, { total: 1, perIdentity: 1 }),
+        "too many",
+      );
+      assertEquals((await store.get("a"))?.ended, false);
+      assertEquals(await other.create(you, later), "created");
+    },
+  },
+  {
+    name: "create() spares what was touched, has a backend session or a note",
+    run: async ({ store, other }) => {
+      const limits = { total: 4, perIdentity: 9, expendableBefore: START + 1 };
+      for (const id of ["claimed", "touched", "opened", "noted"]) {
+        await store.create(session(id, { expendable: true }), limits);
+      }
+      await claim(store, "claimed", "one", "x");
+      await other.touch("touched", START);
+      await open(other, "opened", "one", 1);
+      await other.setNote("noted", NOTE, Uint8Array.of(1), 1);
+      assertEquals(await store.create(session("a"), limits), "created");
+      assertEquals(await store.create(session("b"), limits), "too many");
+      assertEquals(await other.get("claimed"), undefined);
+      for (const id of ["touched", "opened", "noted"]) {
+        assertEquals((await other.get(id))?.expendable, false, id);
+      }
+    },
+  },
+  {
+    name: "create() leaves nothing of what gave way",
+    run: async ({ store, other }) => {
+      const limits = { total: 1, perIdentity: 9, expendableBefore: START + 1 };
+      await store.create(session("a", { expendable: true }), limits);
+      await claim(store, "a", "one", "x");
+      await other.create(session("b", { expendable: true }), limits);
+      assertEquals(await claim(store, "a", "one", "x"), "ended");
+      await store.create(session("a"), limits);
+      assertEquals(
+        await store.fulfil("a", "one", "x", Uint8Array.of(1)),
+        false,
+      );
+    },
+  },
+  {
+    name: "create() makes room for each of many at once, and no more",
+    run: async ({ store, other }) => {
+      const limits = { total: 9, perIdentity: 9, expendableBefore: START + 1 };
+      for (let i = 0; i < 9; i++) {
+        const expendable = i % 3 !== 0;
+        await store.create(session(`s${i}`, { expendable }), limits);
+      }
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => {
+          const each = session(`t${i}`, { identity: "you" });
+          return (i % 2 ? store : other).create(each, limits);
+        }),
+      );
+      assertEquals(outcomes.filter((each) => each === "created").length, 6);
+      assertEquals(await store.count(), 9);
     },
   },
   {
@@ -342,6 +438,116 @@ const PROMISES: readonly Promised[] = [
     },
   },
   {
+    name: "notes() reads what setNote() wrote, the last of each name",
+    run: async ({ store, other }) => {
+      await store.create(session("a"), NO_LIMITS);
+      await store.create(session("b"), NO_LIMITS);
+      const names = [
+        { kind: "color", key: "x" },
+        { kind: "color", key: "n:color:y" },
+        { kind: "the shape", key: "x" },
+        { kind: "the shape", key: "" },
+      ];
+      for (const [i, name] of names.entries()) {
+        const writer = i % 2 ? store : other;
+        for (const bytes of [[0], [i, 255]]) {
+          const data = Uint8Array.from(bytes);
+          assertEquals(await writer.setNote("a", name, data, 2), "set");
+        }
+      }
+      const read = (await store.notes("a")).map(({ kind, key, data }) => ({
+        kind,
+        key,
+        data: [...data],
+      }));
+      const ordered = read.toSorted((x, y) => x.data[0]! - y.data[0]!);
+      assertEquals(
+        ordered,
+        names.map((name, i) => ({ ...name, data: [i, 255] })),
+      );
+      assertEquals(await store.notes("b"), []);
+      assertEquals(await store.notes("unknown"), []);
+    },
+  },
+  {
+    name: "setNote() without data removes that note, once or twice",
+    run: async ({ store, other }) => {
+      await store.create(session("a"), NO_LIMITS);
+      const kept = { ...NOTE, key: "kept" };
+      await store.setNote("a", NOTE, Uint8Array.of(1), 9);
+      await store.setNote("a", kept, Uint8Array.of(2), 9);
+      for (const each of [other, store]) {
+        assertEquals(await each.setNote("a", NOTE, undefined, 0), "set");
+        assertEquals((await each.notes("a")).map(({ key }) => key), ["kept"]);
+      }
+    },
+  },
+  {
+    name: "setNote() keeps the limit of a kind in a session",
+    run: async ({ store, other }) => {
+      await store.create(session("a"), NO_LIMITS);
+      await store.create(session("b"), NO_LIMITS);
+      const data = Uint8Array.of(1);
+      const set = (id: string, kind: string, key: string) =>
+        other.setNote(id, { kind, key }, data, 2);
+      assertEquals(await set("a", "color", "x"), "set");
+      assertEquals(await set("a", "color", "y"), "set");
+      assertEquals(await set("a", "color", "z"), "too many");
+      assertEquals(await set("a", "color", "y"), "set");
+      assertEquals(await set("a", "colors", "x"), "set");
+      assertEquals(await set("b", "color", "z"), "set");
+      await store.setNote("a", { kind: "color", key: "x" }, undefined, 2);
+      assertEquals(await set("a", "color", "z"), "set");
+    },
+  },
+  {
+    name: "setNote() lets no more in than allowed, however many at once",
+    run: async ({ store, other }) => {
+      await store.create(session("a"), NO_LIMITS);
+      const outcomes = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => {
+          const name = { ...NOTE, key: `${i}` };
+          const writer = i % 2 ? store : other;
+          return writer.setNote("a", name, Uint8Array.of(i), 5);
+        }),
+      );
+      assertEquals(outcomes.filter((each) => each === "set").length, 5);
+      assertEquals((await store.notes("a")).length, 5);
+    },
+  },
+  {
+    name: "setNote() does nothing for ended and unknown sessions",
+    run: async ({ store, other }) => {
+      await store.create(session("a"), NO_LIMITS);
+      await store.setNote("a", NOTE, Uint8Array.of(1), 9);
+      await other.end("a", START + HOUR);
+      assertEquals(await store.notes("a"), []);
+      for (const id of ["a", "unknown"]) {
+        for (const data of [Uint8Array.of(1), undefined]) {
+          assertEquals(await store.setNote(id, NOTE, data, 9), "ended");
+        }
+        assertEquals(await store.notes(id), []);
+      }
+      assertEquals(await store.get("unknown"), undefined);
+    },
+  },
+  {
+    name: "sweep() takes the notes of a session with it",
+    run: async ({ store, other }) => {
+      for (const [id, expiresAt] of [["idle", HOUR], ["over", 1]] as const) {
+        await store.create(
+          session(id, { expiresAt: START + expiresAt }),
+          NO_LIMITS,
+        );
+        await store.setNote(id, NOTE, Uint8Array.of(1), 9);
+      }
+      await other.sweep(START + 2, START + 1);
+      assertEquals(await store.notes("idle"), []);
+      await store.create(session("over"), NO_LIMITS);
+      assertEquals(await store.notes("over"), []);
+    },
+  },
+  {
     name: "sweep() ends idle sessions and keeps busy ones",
     run: async ({ store, other }) => {
       await store.create(session("idle"), NO_LIMITS);
@@ -452,6 +658,7 @@ function session(
     touchedAt: START,
     expiresAt: START + HOUR,
     ended: false,
+    expendable: false,
     data: Uint8Array.of(1, 2, 3),
     ...changes,
   };

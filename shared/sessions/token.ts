@@ -10,6 +10,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { isObject } from "../jsonrpc/parsed.ts";
+import { parseExactly } from "../jsonrpc/parse_exactly.ts";
 import {
   type ClientCapabilities,
   isSessionRevision,
@@ -79,7 +80,7 @@ function macOf(key: MasterKey, purpose: KeyPurpose, signed: string): string {
 function parseObject(text: string): Statement | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExactly(text);
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@
  */
 
 import { UpstreamError } from "../upstream/upstream_error.ts";
+import { smallReads } from "./_small_reads.ts";
 
 /** One event. */
 export interface ServerEvent {
@@ -46,7 +47,7 @@ export async function* readEvents(
   let pending = "";
   let scannedTo = 0;
   let event = new EventBuilder();
-  for await (const chunk of body) {
+  for await (const chunk of smallReads(body)) {
     total += chunk.byteLength;
     if (limits.totalBytes !== undefined && total > limits.totalBytes) {
       throw new UpstreamError("too large", {

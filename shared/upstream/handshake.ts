@@ -40,7 +40,12 @@ export interface ServerIntroduction {
   readonly capabilities: Readonly<Record<string, unknown>>;
   /** Name and version. */
   readonly serverInfo: { readonly name: string; readonly version: string };
+  /** What it says of its use; cut where it is very long. */
+  readonly instructions?: string;
 }
+
+/** Units of instructions that are kept of one server. */
+const MAX_INSTRUCTIONS = 4096;
 
 /** Capabilities of which a server needs at least one to be of use. */
 const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
@@ -127,11 +132,21 @@ export function readIntroduction(result: unknown): ServerIntroduction {
     const value = isObject(info) ? member(info, key) : undefined;
     return typeof value === "string" ? value.slice(0, 200) : "";
   };
+  const instructions = readInstructions(member(result, "instructions"));
   return {
     revision,
     capabilities,
     serverInfo: { name: text("name"), version: text("version") },
+    ...(instructions === undefined ? {} : { instructions }),
   };
+}
+
+function readInstructions(value: unknown): string | undefined {
+  if (typeof value !== "string" || value.trim() === "") return undefined;
+  // A character cut in half would not be UTF-8.
+  return value.length <= MAX_INSTRUCTIONS
+    ? value
+    : `${value.slice(0, MAX_INSTRUCTIONS - 1).toWellFormed()}…`;
 }
 
 function below(why: string): UpstreamError {

@@ -57,14 +57,18 @@ const cases: readonly Case[] = [
 - {name: UPPER.case, url: "http://127.0.0.1:2/mcp", hostname: Shared.Example}`,
   },
   {
-    name: "several routers on TCP, header steering, everything switched on",
+    name:
+      "several routers and brokers on TCP, header steering, everything switched on",
     servers: `[{name: a, url: "http://127.0.0.1:9001/mcp"}]`,
     options: {
       routers: [
         { kind: "tcp", host: "127.0.0.1", port: 50051 },
         { kind: "tcp", host: "127.0.0.1", port: 50052 },
       ],
-      broker: { kind: "tcp", host: "broker.local", port: 8080 },
+      brokers: [
+        { kind: "tcp", host: "broker.local", port: 8080 },
+        { kind: "tcp", host: "127.0.0.1", port: 8080 },
+      ],
       steering: "header",
       underscoreHeaders: "REJECT_REQUEST",
       accessLog: "/dev/null",
@@ -80,7 +84,7 @@ function staticBootstrap(
 ): JsonObject {
   const options = envoyOptions({
     listen: { kind: "tcp", host: "127.0.0.1", port: 18888 },
-    broker: { kind: "tcp", host: "127.0.0.1", port: 8080 },
+    brokers: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
     routers: [{ kind: "unix", path: "/run/router-0.sock" }],
     ...given,
   });

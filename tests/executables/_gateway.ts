@@ -95,7 +95,7 @@ export async function startExecutables(
   if (!parsed.ok) throw new Error(`Cannot use ${text}`);
   const envoy = envoyOptions({
     listen: { kind: "tcp", host: HOST, port: ports.mcp },
-    broker: { kind: "tcp", host: HOST, port: ports.broker },
+    brokers: [{ kind: "tcp", host: HOST, port: ports.broker }],
     routers: [{ kind: "unix", path: socket }],
   });
   const files = new EnvoyFiles(envoyDir, envoy);

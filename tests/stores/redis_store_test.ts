@@ -8,101 +8,27 @@ import {
 import { GatewayError } from "../../shared/errors.ts";
 import { freePort, releasePort } from "../../shared/local/ports.ts";
 import { createLogger } from "../../shared/log.ts";
-import { KeyRing } from "../../shared/sessions/keys.ts";
 import { RedisStore } from "../../shared/sessions/redis_store.ts";
-import {
-  type ClientSession,
+import type {
+  ClientSession,
   Sessions,
 } from "../../shared/sessions/sessions.ts";
-import type {
-  SessionStore,
-  StoredSession,
-} from "../../shared/sessions/store.ts";
-import {
-  storeContract,
-  type StoreFixture,
-} from "../../shared/sessions/store_contract.ts";
+import type { StoredSession } from "../../shared/sessions/store.ts";
+import { storeContract } from "../../shared/sessions/store_contract.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
 import { eventually } from "../support/wait.ts";
-import { findRedisServer, RedisServer } from "./_redis_server.ts";
+import type { RedisServer } from "./_redis_server.ts";
+import {
+  CONTRACT_START,
+  PATIENT_MS,
+  proves,
+  redis,
+  REQUEST,
+  World,
+} from "./_redis_world.ts";
 
-/** When the sessions of the contract begin. */
-const CONTRACT_START = 1_700_000_000_000;
 const HOUR = 3_600_000;
 const LIMITS = { total: 1_000_000, perIdentity: 1_000_000 };
-/** For tests of what is right rather than of what is in time. */
-const PATIENT_MS = 10_000;
-
-const redis = await findRedisServer();
-
-/** A server with connections to it; all closed at the end. */
-class World implements StoreFixture {
-  readonly server: RedisServer;
-  readonly logged: string[] = [];
-  readonly #open: SessionStore[] = [];
-
-  constructor(server: RedisServer) {
-    this.server = server;
-  }
-
-  static async start(...args: string[]): Promise<World> {
-    assert(redis.kind === "there");
-    return new World(await RedisServer.start(redis.command, ...args));
-  }
-
-  connect(): Promise<RedisStore> {
-    return this.open({ timeoutMs: PATIENT_MS, now: () => CONTRACT_START });
-  }
-
-  async open(
-    options: { url?: string; timeoutMs?: number; now?: () => number } = {},
-  ): Promise<RedisStore> {
-    const log = createLogger({
-      program: "test",
-      level: "debug",
-      format: "json",
-      write: (line) => this.logged.push(line),
-    });
-    const store = await RedisStore.open({
-      url: this.server.url,
-      log,
-      ...options,
-    });
-    this.#open.push(store);
-    return store;
-  }
-
-  async sessions(
-    options: { timeoutMs?: number } = { timeoutMs: PATIENT_MS },
-  ): Promise<Sessions> {
-    return new Sessions({
-      store: await this.open(options),
-      keys: new KeyRing(new Uint8Array(32).fill(7)),
-      now: Date.now,
-      randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-      log: createLogger({
-        program: "test",
-        level: "error",
-        format: "json",
-        write: (line) => this.logged.push(line),
-      }),
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const store of this.#open) await store.close();
-    await this.server[Symbol.asyncDispose]();
-  }
-}
-
-/** Declares a test that needs a server. */
-function proves(sentence: string, test: () => Promise<void>): void {
-  Deno.test({
-    name: redis.kind === "there" ? sentence : `${sentence}: ${redis.reason}`,
-    ignore: redis.kind === "missing",
-    fn: test,
-  });
-}
 
 if (redis.kind === "there") {
   storeContract("RedisStore", () => World.start());
@@ -262,6 +188,77 @@ proves("Two gateways agree at once that a session ended", async () => {
 });
 
 proves(
+  "Two gateways agree when a session is idle for too long or too old",
+  async () => {
+    await using world = await World.start();
+    let now = Date.now();
+    const clock = { now: () => now };
+    const replicas = [await world.sessions(clock), await world.sessions(clock)];
+    const open = async () => {
+      const opening = await replicas[0]!.open(REQUEST);
+      assert(opening.kind === "opened");
+      return opening.token;
+    };
+    const kinds = (token: string) =>
+      Promise.all(replicas.map(async (sessions) => {
+        const outcome = await sessions.verify(token, REQUEST);
+        return outcome.kind === "live" ? "live" : outcome.refusal.kind;
+      }));
+    const [idle, busy] = [await open(), await open()];
+    const startedAt = now;
+    for (; now < startedAt + 24 * HOUR; now += 29 * 60_000) {
+      assertEquals(await kinds(busy), ["live", "live"]);
+      const isIdle = now - startedAt > 30 * 60_000;
+      if (isIdle) {
+        assertEquals(await kinds(idle), ["session unknown", "session unknown"]);
+      }
+      await replicas[1]!.sweep();
+    }
+    assertEquals(await kinds(busy), ["session unknown", "session unknown"]);
+  },
+);
+
+proves(
+  "Two gateways keep what a client asked for, each change of each of them",
+  async () => {
+    await using world = await World.start();
+    const replicas = [await world.sessions(), await world.sessions()];
+    const client = await openSession(replicas[0]!);
+    await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        replicas[i % 2]!.subscribe(client, {
+          server: "press",
+          uri: `news://${i}`,
+        })),
+    );
+    await Promise.all(
+      Array.from(
+        { length: 20 },
+        (_, i) =>
+          replicas[i % 2]!.unsubscribe(client, {
+            server: "press",
+            uri: `news://${i}`,
+          }),
+      ),
+    );
+    await replicas[1]!.setLogLevel(client, "error");
+    const { logLevel, subscriptions } = await replicas[0]!.standing(client);
+    assertEquals(logLevel, "error");
+    assertEquals(
+      subscriptions.map(({ uri }) => Number(uri.slice(7)))
+        .toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, i) => 20 + i),
+    );
+    await world.server.ask("FLUSHALL");
+    await replicas[0]!.setLogLevel(client, "info");
+    assertEquals(await replicas[1]!.standing(client), {
+      logLevel: "info",
+      subscriptions: [],
+    });
+  },
+);
+
+proves(
   "A killed server fails calls at once, and is found again by itself",
   async () => {
     await using world = await World.start();
@@ -413,6 +410,86 @@ proves(
   },
 );
 
+/** A server with the certificate of the fixtures, and its port for TLS. */
+async function startWithTls(): Promise<[World, number]> {
+  const dir = `${PROJECT_DIR}/tests/fixtures/tls`;
+  const port = freePort();
+  const world = await World.start(
+    ...["--bind", "127.0.0.1", "127.0.0.2", "--tls-port", String(port)],
+    ...["--tls-cert-file", `${dir}/server.pem`],
+    ...["--tls-key-file", `${dir}/server.key`],
+    ...["--tls-ca-cert-file", `${dir}/ca.pem`, "--tls-auth-clients", "no"],
+  );
+  releasePort(port);
+  return [world, port];
+}
+
+const CA_CERTS = await Deno.readTextFile(
+  `${PROJECT_DIR}/tests/fixtures/tls/ca.pem`,
+);
+
+for (const host of ["localhost", "127.0.0.1"]) {
+  proves(
+    `RedisStore speaks TLS to ${host} with a certificate of an authority that it is told of`,
+    async () => {
+      const [server, port] = await startWithTls();
+      await using world = server;
+      const store = await world.open({
+        url: `rediss://${host}:${port}`,
+        caCerts: CA_CERTS,
+        timeoutMs: PATIENT_MS,
+      });
+      await store.create(session("a"), LIMITS);
+      assertEquals((await store.get("a"))?.id, "a");
+      assertEquals(world.logged, []);
+    },
+  );
+}
+
+const DISTRUSTED: readonly {
+  readonly name: string;
+  readonly host: string;
+  readonly caCerts?: string;
+  readonly says: RegExp;
+}[] = [
+  {
+    name: "an authority that it is not told of",
+    host: "localhost",
+    says: /self-signed certificate/,
+  },
+  {
+    name: "another host",
+    host: "127.0.0.2",
+    caCerts: CA_CERTS,
+    says: /does not match certificate/,
+  },
+];
+
+for (const { name, host, caCerts, says } of DISTRUSTED) {
+  proves(
+    `RedisStore sends nothing to a server with the certificate of ${name}`,
+    async () => {
+      const [server, port] = await startWithTls();
+      await using world = server;
+      const store = await world.open({
+        url: `rediss://:hunter2@${host}:${port}`,
+        ...(caCerts === undefined ? {} : { caCerts }),
+        timeoutMs: PATIENT_MS,
+      });
+      await assertRejects(() => store.count(), Error);
+      const [said] = world.logged.map((line) => JSON.parse(line));
+      assertEquals(said?.message, "session store away");
+      assert(says.test(String(said?.error)), said?.error);
+      assert(said?.remedy.includes("--store-ca-file"));
+      assert(!/hunter2/.test(world.logged.join()));
+      assertEquals(
+        (await world.server.ask("INFO", "commandstats")).includes("auth"),
+        false,
+      );
+    },
+  );
+}
+
 /** What a user of the gateway's own needs, and nothing else. */
 const FEW_RIGHTS =
   "~mcpgw:1:* -@all +eval +evalsha +exists +del +pexpire +pttl " +
@@ -520,13 +597,6 @@ proves(
   },
 );
 
-const REQUEST = {
-  identity: "me",
-  route: "/mcp",
-  revision: "2025-11-25",
-  capabilities: {},
-} as const;
-
 async function openSession(sessions: Sessions): Promise<ClientSession> {
   const opening = await sessions.open(REQUEST);
   assert(opening.kind === "opened");
@@ -542,6 +612,7 @@ function session(id: string): StoredSession {
     touchedAt: now,
     expiresAt: now + HOUR,
     ended: false,
+    expendable: false,
     data: Uint8Array.of(1),
   };
 }

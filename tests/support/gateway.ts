@@ -72,29 +72,29 @@ export class TestGateway implements AsyncDisposable {
     return RawClient.connect(this.url, options);
   }
 
-  /** The broker's view of the servers. */
-  async status(): Promise<Status> {
-    const response = await fetch(
-      new URL(STATUS_PATH, this.local.brokerInternalUrl),
-    );
+  /** A broker's view of the servers; the first one's unless told. */
+  async status(broker = this.local.brokerInternalUrl): Promise<Status> {
+    const response = await fetch(new URL(STATUS_PATH, broker));
     return await response.json();
   }
 
-  /** Waits until a server is in a state. */
+  /** Waits until each broker sees a server in a state. */
   async serverIs(
     name: string,
     state: ServerState,
     deadlineMs?: number,
   ): Promise<void> {
     await eventually(async () => {
-      const { servers } = await this.status();
-      const server = servers.find((server) => server.name === name);
-      if (server?.state !== state) {
-        throw new Error(
-          `${name} is ${server?.state ?? "not there"}, not ${state}: ${
-            server?.lastError ?? "no error"
-          }`,
-        );
+      for (const broker of this.local.brokerInternalUrls) {
+        const { servers } = await this.status(broker);
+        const server = servers.find((server) => server.name === name);
+        if (server?.state !== state) {
+          throw new Error(
+            `${name} is ${server?.state ?? "not there"}, not ${state}: ${
+              server?.lastError ?? "no error"
+            }`,
+          );
+        }
       }
     }, deadlineMs === undefined ? {} : { deadlineMs });
   }

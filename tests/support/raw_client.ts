@@ -57,10 +57,13 @@ export interface RawClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Connections of its own, for tests that count them. */
   readonly http?: Deno.HttpClient;
+  /** What it calls itself. Default `raw client`. */
+  readonly name?: string;
+  /** What it declares at `initialize`. Default: nothing. */
+  readonly capabilities?: object;
+  /** Revision that it asks for, and states. Default 2025-11-25. */
+  readonly revision?: string;
 }
-
-/** Revision that the client asks for and states. */
-const REVISION = "2025-11-25";
 
 /** The client. */
 export class RawClient {
@@ -69,15 +72,15 @@ export class RawClient {
   /** The session, once initialized; tests may replace it. */
   session: string | undefined;
 
-  readonly #headers: Readonly<Record<string, string>>;
-  readonly #http: Deno.HttpClient | undefined;
+  readonly #options: RawClientOptions;
+  readonly #revision: string;
   #lastId = 0;
 
   /** Makes a client; sends nothing. */
   constructor(url: string, options: RawClientOptions = {}) {
     this.url = url;
-    this.#headers = options.headers ?? {};
-    this.#http = options.http;
+    this.#options = options;
+    this.#revision = options.revision ?? "2025-11-25";
   }
 
   /** Makes a client and initializes it. */
@@ -90,6 +93,13 @@ export class RawClient {
     return client;
   }
 
+  /** The same client, in the same session, at another address. */
+  at(url: string): RawClient {
+    const same = new RawClient(url, this.#options);
+    same.session = this.session;
+    return same;
+  }
+
   /** Initializes and announces it. @throws Where the answer is no session. */
   async initialize(): Promise<RawReply> {
     this.session = undefined;
@@ -98,9 +108,12 @@ export class RawClient {
       id: 0,
       method: "initialize",
       params: {
-        protocolVersion: REVISION,
-        capabilities: {},
-        clientInfo: { name: "raw client", version: "1.0.0" },
+        protocolVersion: this.#revision,
+        capabilities: this.#options.capabilities ?? {},
+        clientInfo: {
+          name: this.#options.name ?? "raw client",
+          version: "1.0.0",
+        },
       },
     });
     const session = reply.headers.get("mcp-session-id");
@@ -169,11 +182,27 @@ export class RawClient {
   }
 
   /** Opens the GET stream. @throws Where the answer is no event stream. */
-  async listen(options: SendOptions = {}): Promise<RawListener> {
+  listen(options: SendOptions = {}): Promise<RawListener> {
+    return this.#listen("GET", options);
+  }
+
+  /**
+   * Sends a body by POST whose answer is an event stream, and reads that as it
+   * comes. @throws Where the answer is no event stream.
+   */
+  open(body: object, options: SendOptions = {}): Promise<RawListener> {
+    return this.#listen("POST", options, JSON.stringify(body));
+  }
+
+  async #listen(
+    method: string,
+    options: SendOptions,
+    body?: string,
+  ): Promise<RawListener> {
     const abort = new AbortController();
     const response = await fetch(
       this.url,
-      this.#init("GET", { ...options, signal: abort.signal }),
+      this.#init(method, { ...options, signal: abort.signal }, body),
     );
     const type = response.headers.get("content-type") ?? "";
     if (!response.ok || !type.startsWith("text/event-stream")) {
@@ -209,9 +238,12 @@ export class RawClient {
         : "application/json, text/event-stream",
       ...method === "POST" ? { "content-type": "application/json" } : {},
       ...this.session
-        ? { "mcp-session-id": this.session, "mcp-protocol-version": REVISION }
+        ? {
+          "mcp-session-id": this.session,
+          "mcp-protocol-version": this.#revision,
+        }
         : {},
-      ...this.#headers,
+      ...this.#options.headers,
     });
     for (const [name, value] of Object.entries(options.headers ?? {})) {
       if (value === null) headers.delete(name);
@@ -222,15 +254,21 @@ export class RawClient {
       headers,
       ...body === undefined ? {} : { body },
       ...options.signal ? { signal: options.signal } : {},
-      ...this.#http ? { client: this.#http } : {},
+      ...this.#options.http ? { client: this.#options.http } : {},
     };
   }
 }
 
-/** A GET stream that is open. Disposing of it closes it. */
+/** An event stream that is open. Disposing of it closes it. */
 export class RawListener implements AsyncDisposable {
+  /** The id of the last event; undefined where none had one. */
+  lastEventId: string | undefined;
+  /** Milliseconds that the server asked to wait before coming back. */
+  retryMs: number | undefined;
+
   readonly #abort: AbortController;
   readonly #events: ReadableStreamDefaultReader<RpcMessage>;
+  #reading: Promise<ReadableStreamReadResult<RpcMessage>> | undefined;
 
   /** Takes over an answer that is an event stream. */
   constructor(response: Response, abort: AbortController) {
@@ -239,7 +277,9 @@ export class RawListener implements AsyncDisposable {
       .pipeThrough(new ServerSentEventParseStream())
       .pipeThrough(
         new TransformStream({
-          transform(event, controller) {
+          transform: (event, controller) => {
+            if (event.id !== undefined) this.lastEventId = event.id;
+            if (event.retry !== undefined) this.retryMs = event.retry;
             if (event.data) controller.enqueue(JSON.parse(event.data));
           },
         }),
@@ -249,12 +289,15 @@ export class RawListener implements AsyncDisposable {
 
   /** The next message. @throws Where the stream ends, or none comes. */
   async next(deadlineMs?: number): Promise<RpcMessage> {
+    // What comes after a deadline is the next one's.
+    this.#reading ??= this.#events.read();
     const { done, value } = await within(
-      "GET stream",
-      this.#events.read(),
+      "event stream",
+      this.#reading,
       deadlineMs,
     );
-    if (done) throw new Error("GET stream ended");
+    this.#reading = undefined;
+    if (done) throw new Error("The event stream ended");
     return value;
   }
 

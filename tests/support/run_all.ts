@@ -21,6 +21,7 @@ const MINUTE = 60_000;
 const STEPS: readonly Step[] = [
   { task: "ok", timeoutMs: 10 * MINUTE },
   { task: "test:data-plane", timeoutMs: 10 * MINUTE },
+  { task: "test:conformance", timeoutMs: 15 * MINUTE },
   { task: "test:stores", timeoutMs: 5 * MINUTE },
   { task: "test:executables", timeoutMs: 10 * MINUTE },
 ];

@@ -6,7 +6,10 @@
  */
 
 // @ts-types="@modelcontextprotocol/sdk/server/webStandardStreamableHttp"
-import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import {
+  WebStandardStreamableHTTPServerTransport,
+  type WebStandardStreamableHTTPServerTransportOptions,
+} from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 
 /** The part of the SDK's `McpServer` and `Server` that serving takes. */
 export interface SdkServer {
@@ -24,6 +27,10 @@ export interface SessionServerOptions {
   readonly create: () => SdkServer;
   /** Answer with one JSON body where no stream is needed. Default false. */
   readonly jsonAnswers?: boolean;
+  /** Further options of the SDK's transport, made for each session. */
+  readonly transport?: () => Partial<
+    WebStandardStreamableHTTPServerTransportOptions
+  >;
   /** Live sessions kept; the oldest is closed for a new one. Default 1,000. */
   readonly maxSessions?: number;
 }
@@ -60,6 +67,7 @@ export function serveSessions(options: SessionServerOptions): SessionServer {
     const server = options.create();
     const transport: WebStandardStreamableHTTPServerTransport =
       new WebStandardStreamableHTTPServerTransport({
+        ...options.transport?.(),
         sessionIdGenerator: () => crypto.randomUUID(),
         enableJsonResponse: options.jsonAnswers ?? false,
         onsessioninitialized: (id) =>

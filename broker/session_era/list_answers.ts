@@ -1,0 +1,71 @@
+/**
+ * Answers the four list methods: a page of what all see, what only this client
+ * sees behind it, and the cursor that leads on.
+ *
+ * @module
+ */
+
+import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
+import { asString, members } from "../../shared/jsonrpc/values.ts";
+import type { KeyRing } from "../../shared/sessions/keys.ts";
+import type { ListKind } from "../catalog/kinds.ts";
+import type { MergedItem } from "../catalog/merge.ts";
+import type { View } from "../catalog/views.ts";
+import { readCursor, writeCursor } from "./cursors.ts";
+import type { Answer } from "./requests.ts";
+
+/** The client that lists. */
+export interface ListClient {
+  /** Random id of its session. */
+  readonly session: string;
+  /** What of the catalog it sees. */
+  readonly view: View;
+  /** The `authorization` header of its request, where it has one. */
+  readonly authorization?: string;
+}
+
+/** What only one client sees, by kind; [] where there is no such thing. */
+export type OwnItems = (
+  kind: ListKind,
+  client: ListClient,
+) => Promise<readonly MergedItem[]>;
+
+/** Answers a list method. */
+export type ListAnswers = (
+  kind: ListKind,
+  body: Uint8Array,
+  request: RequestMessage,
+  client: ListClient,
+) => Promise<Answer>;
+
+const NO_MORE = new TextEncoder().encode("}");
+
+/**
+ * Makes the function that answers list methods.
+ *
+ * @param keys Keys that cursors are signed with.
+ * @param ownItems Finds what only one client sees; nothing unless given.
+ */
+export function listAnswers(keys: KeyRing, ownItems?: OwnItems): ListAnswers {
+  return async (kind, body, { params }, client) => {
+    const { view, session } = client;
+    const scope = { kind, view: view.key, session };
+    const written = params && members(body, params).get("cursor");
+    const cursor = asString(body, written);
+    const position = cursor === undefined
+      ? undefined
+      : readCursor(keys, scope, cursor);
+    if (written !== undefined && position === undefined) {
+      const detail = cursor === undefined
+        ? "params.cursor is not a string"
+        : "unknown cursor";
+      return { kind: "refused", refusal: { kind: "invalid params", detail } };
+    }
+    const own = await ownItems?.(kind, client) ?? [];
+    const { parts, next } = view.listing(kind).page(position, own);
+    const tail = next === undefined ? NO_MORE : new TextEncoder().encode(
+      `,"nextCursor":${JSON.stringify(writeCursor(keys, scope, next))}}`,
+    );
+    return { kind: "result", result: [...parts, tail] };
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * The event stream of a server's answer on its way to the client, chunk by
+ * chunk: what the server calls its requests and events is written so that the
+ * client's answers find the way back. Decides too how long that is needed.
+ * Pure.
+ *
+ * @module
+ */
+
+import { joinBytes } from "../shared/bytes.ts";
+import type { ClientCapabilities } from "../shared/mcp.ts";
+import { EventStreamRewriter } from "../shared/relay/event_stream_rewriter.ts";
+import type { MessageSource } from "../shared/relay/routed_id.ts";
+
+/** Which stream it is, and who reads it. */
+export interface AnswerStreamOptions {
+  /** The server, and which of its sessions. */
+  readonly source: MessageSource;
+  /** The call that it answers, raw id; none where it is taken up again. */
+  readonly callId: string | undefined;
+  /** Whether the client takes several messages in one event (2025-03-26). */
+  readonly batches: boolean;
+  /** What the client declared. */
+  readonly capabilities: ClientCapabilities;
+  /** Whether one more stream may be let go. */
+  readonly mayLetGo: () => boolean;
+}
+
+/** A chunk as the client is to get it. */
+export interface RewrittenChunk {
+  /** Its bytes; none where an event is not complete yet. */
+  readonly bytes: Uint8Array;
+  /** All that follows may pass as it is. */
+  readonly letGo: boolean;
+}
+
+/** Largest event in which an id is looked for, bytes. */
+const EVENT_BYTES = 1024 * 1024;
+
+/** What a client declares that may be asked. */
+const ASKABLE = ["sampling", "elicitation", "roots"];
+
+const NOTHING = new Uint8Array();
+
+/** Rewrites one stream. */
+export class AnswerStream {
+  readonly #rewriter: EventStreamRewriter;
+  readonly #callId: string | undefined;
+  readonly #askable: boolean;
+  readonly #mayLetGo: () => boolean;
+
+  /** Begins with nothing read. */
+  constructor(options: AnswerStreamOptions) {
+    const { source, callId, batches, capabilities, mayLetGo } = options;
+    this.#rewriter = new EventStreamRewriter({
+      source,
+      batches,
+      maxEventBytes: EVENT_BYTES,
+    });
+    this.#callId = callId;
+    this.#mayLetGo = mayLetGo;
+    this.#askable = ASKABLE.some((name) => Object.hasOwn(capabilities, name));
+  }
+
+  /**
+   * Rewrites the next chunk.
+   *
+   * @param end Whether it is the last one: nothing is held back then.
+   */
+  push(chunk: Uint8Array, end: boolean): RewrittenChunk {
+    const bytes = this.#rewriter.push(chunk, end);
+    if (end || !this.#isDone() || !this.#mayLetGo()) {
+      return { bytes, letGo: false };
+    }
+    const held = this.#rewriter.push(NOTHING, true);
+    return { bytes: joinBytes([bytes, held]), letGo: true };
+  }
+
+  /**
+   * Nobody can be asked, and a server that gives its first event no id gives
+   * none. Where the call is answered already, the stream is about to end by
+   * itself.
+   */
+  #isDone(): boolean {
+    const { sawEvent, sawEventId, sawRequest } = this.#rewriter;
+    return !this.#askable && sawEvent && !sawEventId && !sawRequest &&
+      (this.#callId === undefined || !this.#rewriter.answered(this.#callId));
+  }
+}

@@ -1,0 +1,56 @@
+import { assert, assertEquals } from "@std/assert";
+import { server } from "../shared/_testing.ts";
+import type { ClientSession } from "../shared/sessions/sessions.ts";
+import { session } from "./_testing.ts";
+import { createCallsInFlight } from "./calls_in_flight.ts";
+
+const a = { ...session, id: "a" };
+const b = { ...session, id: "b" };
+const weather = server("weather");
+const memo = server("memo");
+
+Deno.test("createCallsInFlight() knows calls by session and id", () => {
+  const calls = createCallsInFlight(2);
+  const end = calls.begin(a, { id: "1", server: weather });
+  calls.begin(b, { id: "1", server: memo });
+  const who = (session: ClientSession, id: string) =>
+    calls.serverOf(session, id);
+  assertEquals(
+    [who(a, "1"), who(b, "1"), who(a, '"1"'), who(session, "1")],
+    [weather, memo, undefined, undefined],
+  );
+  end?.();
+  assertEquals([who(a, "1"), who(b, "1")], [undefined, memo]);
+  assertEquals(calls.sessions(), [b]);
+});
+
+Deno.test("createCallsInFlight() limits each session, and counts each place once", () => {
+  const calls = createCallsInFlight(2);
+  const call = { id: "1", server: weather };
+  const ends = [calls.begin(a, call), calls.begin(a, call)];
+  assertEquals(calls.begin(a, call), undefined);
+  assert(calls.begin(b, call));
+  ends[0]?.();
+  ends[0]?.();
+  assert(calls.begin(a, call));
+  assertEquals(calls.begin(a, call), undefined);
+});
+
+Deno.test("createCallsInFlight() does not guess which of two calls an id means", () => {
+  const calls = createCallsInFlight(3);
+  calls.begin(a, { id: "1", server: weather });
+  calls.begin(a, { id: "1", server: weather });
+  assertEquals(calls.serverOf(a, "1"), weather);
+  calls.begin(a, { id: "1", server: memo });
+  assertEquals(calls.serverOf(a, "1"), undefined);
+});
+
+Deno.test("createCallsInFlight() gives a place back to the session that has it", () => {
+  const calls = createCallsInFlight(1);
+  const first = calls.begin(a, { id: "1", server: weather });
+  first?.();
+  calls.begin(a, { id: "2", server: memo });
+  first?.();
+  assertEquals(calls.serverOf(a, "2"), memo);
+  assertEquals(calls.begin(a, { id: "3", server: memo }), undefined);
+});
