@@ -8,6 +8,7 @@
  */
 
 import { joinBytes } from "../shared/bytes.ts";
+import { LIMITS } from "../shared/limits.ts";
 import type { ClientCapabilities } from "../shared/mcp.ts";
 import { EventStreamRewriter } from "../shared/relay/event_stream_rewriter.ts";
 import type { MessageSource } from "../shared/relay/routed_id.ts";
@@ -34,9 +35,6 @@ export interface RewrittenChunk {
   readonly letGo: boolean;
 }
 
-/** Largest event in which an id is looked for, bytes. */
-const EVENT_BYTES = 1024 * 1024;
-
 /** What a client declares that may be asked. */
 const ASKABLE = ["sampling", "elicitation", "roots"];
 
@@ -55,7 +53,8 @@ export class AnswerStream {
     this.#rewriter = new EventStreamRewriter({
       source,
       batches,
-      maxEventBytes: EVENT_BYTES,
+      // A server may ask with all that a client may say.
+      maxEventBytes: LIMITS.bodyBytes,
     });
     this.#callId = callId;
     this.#mayLetGo = mayLetGo;
@@ -73,7 +72,10 @@ export class AnswerStream {
       return { bytes, letGo: false };
     }
     const held = this.#rewriter.push(NOTHING, true);
-    return { bytes: joinBytes([bytes, held]), letGo: true };
+    return {
+      bytes: held.length === 0 ? bytes : joinBytes([bytes, held]),
+      letGo: true,
+    };
   }
 
   /**

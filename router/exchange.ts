@@ -365,7 +365,7 @@ export class Exchange {
     const { bytes, letGo } = this.#stream.push(chunk, end);
     return {
       kind: "continue",
-      ...(sameBytes(bytes, chunk) ? {} : { body: bytes }),
+      ...(bytes === chunk ? {} : { body: bytes }),
       ...(letGo ? { letGo } : {}),
     };
   }
@@ -837,11 +837,6 @@ function gone(message: RelayedKind): Reply {
 function isHeaderValue(id: string): boolean {
   // deno-lint-ignore no-control-regex -- those are what may not stand there
   return id !== "" && !/[\u0000-\u001f\u007f]/.test(id);
-}
-
-/** Whether a chunk needs no change. */
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 /** Header changes that take a request to a server, into a session there. */

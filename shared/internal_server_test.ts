@@ -149,6 +149,19 @@ for (const { name, path, init, options, status, body } of answers) {
   });
 }
 
+Deno.test("serveInternal() takes a POST where a program does, and nothing else there", async () => {
+  await using running = serve({
+    posts: {
+      "/hint": async (request) => new Response(await request.text()),
+    },
+  });
+  const taken = await running.fetch("/hint", { method: "POST", body: "x" });
+  assertEquals([taken.status, await taken.text()], [200, "x"]);
+  const refused = await running.fetch("/hint");
+  await refused.body?.cancel();
+  assertEquals([refused.status, refused.headers.get("allow")], [405, "POST"]);
+});
+
 Deno.test("serveInternal() asks for readiness each time", async () => {
   await using running = serve({ ready: () => ({ ready, reasons: [] }) });
   const statuses: number[] = [];

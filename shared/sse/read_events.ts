@@ -80,6 +80,11 @@ export async function* readEvents(
       });
     }
   }
+  // Nothing comes that could be its other half.
+  if (pending.endsWith("\r") && event.addLine(pending.slice(0, -1))) {
+    const built = event.build();
+    if (built !== undefined) yield built;
+  }
 }
 
 /** Index of the next line end that is certain, or -1. */

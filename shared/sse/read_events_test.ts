@@ -21,7 +21,11 @@ const encode = (text: string) => new TextEncoder().encode(text);
 
 const STREAMS = [
   { text: "data: a\n\n", want: [{ event: "message", data: "a" }] },
-  { text: "data:a\rdata: b\r\r", want: [] },
+  {
+    text: "data:a\rdata: b\r\r",
+    want: [{ event: "message", data: "a\nb" }],
+  },
+  { text: "data:a\rdata: b\r", want: [] },
   {
     text: "data:a\r\ndata: b\r\n\r\n",
     want: [{ event: "message", data: "a\nb" }],

@@ -47,6 +47,9 @@ export const UNHEARD: readonly Unheard[] = [
   },
 ];
 
+/** What a request without the header is of (2025-06-18, transports). */
+const ASSUMED = "2025-03-26";
+
 /**
  * Messages that the server got in the session in which tools were called,
  * until it was deleted, as JSON, with the revision of the request; sorted, as the order in which different
@@ -65,7 +68,7 @@ export function heardBy(
     .flatMap(({ body, headers }) =>
       [parseExactly(body)].flat().map((message) => ({
         message,
-        revision: headers.get("mcp-protocol-version"),
+        revision: headers.get("mcp-protocol-version") ?? ASSUMED,
       }))
     )
     .filter(({ message }) => {

@@ -349,13 +349,16 @@ proves("A session opened on one route is unknown on another", async () => {
     const elsewhere = new RawClient(url === part ? gateway.url : part);
     elsewhere.session = session;
     for (
-      const { status, text } of [
-        await elsewhere.call("raw_echo"),
-        await elsewhere.request("tools/list"),
-        await elsewhere.get(),
-        await elsewhere.delete(),
+      const ask of [
+        () => elsewhere.call("raw_echo"),
+        () => elsewhere.request("tools/list"),
+        () => elsewhere.get(),
+        () => elsewhere.delete(),
       ]
-    ) assertEquals(status, 404, text);
+    ) {
+      const { status, text } = await ask();
+      assertEquals(status, 404, text);
+    }
   }
   for (const client of [wide, narrow]) {
     assertEquals((await client.call("raw_echo")).status, 200);
@@ -387,3 +390,57 @@ for (
     },
   );
 }
+
+proves(
+  "A session outlives one rotation of the signing key, replica by replica, and not the next",
+  async () => {
+    const { raw } = setup();
+    const dir = await Deno.makeTempDir({ prefix: "keys-test-" });
+    await using _ = {
+      [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+    };
+    const keys = ["a", "b", "c"].map((digit) => digit.repeat(64));
+    const put = async (current: number, previous: number) => {
+      await Deno.writeTextFile(`${dir}/current`, keys[current]!);
+      await Deno.writeTextFile(`${dir}/previous`, keys[previous]!);
+    };
+    await put(0, 1);
+    const args = [
+      `--signing-key-file=${dir}/current`,
+      `--previous-signing-key-file=${dir}/previous`,
+    ];
+    await using gateway = await startGateway({
+      servers: [{ name: "raw", url: raw.url, prefix: "raw_" }],
+      local: { secretsDir: dir, routerArgs: args, brokerArgs: args },
+    });
+    const client = await gateway.connect();
+    raw.clear();
+    const goesOn = async () => {
+      assertEquals((await client.call("raw_echo")).status, 200);
+      assertEquals((await client.request("tools/list")).status, 200);
+    };
+    await goesOn();
+    await put(1, 0);
+    // One has the new key and the other has not, for a while.
+    await gateway.local.broker.restart();
+    await eventually(goesOn);
+    await gateway.local.router.restart();
+    await eventually(goesOn);
+    const used = raw.of("tools/call").map(({ session }) => session);
+    assertEquals(new Set(used).size, 1, "a session was opened anew");
+
+    const late = await gateway.connect();
+    await put(2, 1);
+    await gateway.local.broker.restart();
+    await gateway.local.router.restart();
+    await eventually(async () =>
+      assertEquals((await late.call("raw_echo")).status, 200)
+    );
+    for (
+      const reply of [
+        await client.call("raw_echo"),
+        await client.request("tools/list"),
+      ]
+    ) assertEquals(reply.status, 404, reply.text);
+  },
+);

@@ -16,8 +16,9 @@ import {
   type TappedRequest,
 } from "../support/tap.ts";
 import { compare, lineDifferences, type Recording } from "./_compare.ts";
-import { converse, type Feature, featuresOf } from "./_conversation.ts";
+import { converse, featuresOf } from "./_conversation.ts";
 import { heardBy } from "./_server_side.ts";
+import type { Feature } from "./_steps.ts";
 
 interface Recorded extends Recording {
   readonly requests: readonly TappedRequest[];
@@ -37,7 +38,7 @@ async function record(
     prefix: "",
     features: new Set<Feature>([
       "asked",
-      "streams",
+      "silent when cancelled",
       "resumable",
       ...featuresOf(revision),
     ]),

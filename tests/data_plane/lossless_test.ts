@@ -24,8 +24,9 @@ import {
 } from "../support/tap.ts";
 import { ALLOWED_DIFFERENCES } from "./_allowed_differences.ts";
 import { compare, lineDifferences, type Recording } from "./_compare.ts";
-import { converse, type Feature, featuresOf } from "./_conversation.ts";
+import { converse, featuresOf } from "./_conversation.ts";
 import { deletions, heardBy, UNHEARD } from "./_server_side.ts";
+import type { Feature } from "./_steps.ts";
 import { at } from "./_transcript.ts";
 
 /** A server that can be started, again and again. */
@@ -42,7 +43,7 @@ type Running = AsyncDisposable & { readonly url: string };
 const V1: Kind = {
   server: "the v1 SDK",
   start: () => startEveryFeatureV1(),
-  can: ["streams"],
+  can: ["silent when cancelled"],
 };
 const V1_JSON: Kind = {
   server: "the v1 SDK that answers with JSON",
@@ -52,28 +53,28 @@ const V1_JSON: Kind = {
 const V1_RESUMABLE: Kind = {
   server: "the v1 SDK whose streams can be resumed",
   start: () => startEveryFeatureV1({ resumable: true }),
-  can: ["streams", "resumable"],
+  can: ["silent when cancelled", "resumable"],
 };
 const V1_ODD: Kind = {
   server: "the v1 SDK whose streams are written in odd ways",
   start: () => startEveryFeatureV1({ resumable: true }),
-  can: ["streams", "resumable"],
+  can: ["silent when cancelled", "resumable"],
   tamper: () => writeOddly,
 };
 const V2: Kind = {
   server: "the v2 SDK",
   start: () => startEveryFeatureV2(),
-  can: ["streams"],
+  can: ["silent when cancelled"],
 };
 const V2_RESUMABLE: Kind = {
   server: "the v2 SDK whose streams can be resumed",
   start: () => startEveryFeatureV2({ resumable: true }),
-  can: ["streams", "resumable"],
+  can: ["silent when cancelled", "resumable"],
 };
 const PYTHON: Kind = {
   server: "the Python SDK",
   start: () => startEveryFeaturePython(),
-  can: ["streams", "new content"],
+  can: ["answers when cancelled", "new content"],
 };
 
 interface Conversation {

@@ -48,6 +48,8 @@ interface Conversation extends AsyncDisposable {
   readonly events: RawListener;
   /** `work` at each server, in flight: by the name of the server. */
   readonly work: Readonly<Record<string, OpenCall>>;
+  /** `work` at each server, of which nothing was heard yet. */
+  readonly late: Readonly<Record<string, Promise<RawReply>>>;
   /** `ask` at each server, its question not answered yet. */
   readonly ask: Readonly<Record<string, OpenCall>>;
   /** `work` of the other client at each server. */
@@ -110,17 +112,26 @@ async function converse({ a, b }: Talkers): Promise<Conversation> {
     );
   }
   succeeded(await client.request("logging/setLevel", { level: "warning" }));
+  const late = Object.fromEntries(NAMES.map((name) => {
+    const reply = client.call(`${name}_work`, { key: NAME, late: true });
+    reply.catch(() => {}); // whoever waits for it will see
+    return [name, reply];
+  }));
   const conversation = {
     gateway,
     client,
     plain,
     events,
+    late,
     work: await each((name) => open(client, `${name}_work`, { key: NAME })),
     ask: await each((name) => open(client, `${name}_ask`, {})),
     plainWork: await each((name) => open(plain, `${name}_work`, { key: "p" })),
     before: await each((name) => factsOf(client, name)),
   };
   for (const name of NAMES) {
+    await eventually(async () =>
+      assertEquals((await factsOf(client, name)).running, 2)
+    );
     assertEquals(conversation.ask[name]?.first.method, "elicitation/create");
     assertEquals(conversation.before[name], {
       ...conversation.before[name]!,
@@ -258,6 +269,8 @@ proves(
     for (const name of NAMES) {
       await isKnownToBeLost(talk.work[name]!);
       await isKnownToBeLost(talk.ask[name]!);
+      // It may have run, whoever it was that broke off.
+      isHonest(await talk.late[name]!, false);
     }
     for (
       const reply of [
@@ -332,6 +345,7 @@ proves(
     // Calls go from client to server, questions and answers too.
     a.release(NAME);
     await completes(talk.work.a!, "done");
+    succeeded(await talk.late.a!);
     assertEquals((await answerTo(client, talk.ask.a!)).status, 202);
     await completes(talk.ask.a!, JSON.stringify({ yes: talk.ask.a!.id }));
 
@@ -371,12 +385,14 @@ proves(
     for (const call of [talk.work.a!, talk.ask.a!, talk.plainWork.a!]) {
       await isKnownToBeLost(call);
     }
+    isHonest(await talk.late.a!, false);
     // With a session open it is Envoy that cannot reach it: nothing was run.
     isHonest(await client.call("a_facts"), true);
     isHonest(await (await gateway.connect()).call("a_facts"), true);
     // The other server's calls do not notice.
     b.release(NAME);
     await completes(talk.work.b!, "done");
+    succeeded(await talk.late.b!);
     await hears(talk, "b");
 
     await a.process.restart();

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import type { LocalProcess } from "../../shared/local/processes.ts";
 import { type RawServer, startRawServer } from "../fixtures/raw_server.ts";
 import { TalkingServer } from "../fixtures/talking_server.ts";
@@ -30,30 +35,52 @@ const ROUNDS = 8;
 /** Where sessions are kept, as options of the programs. */
 interface SharedStore {
   readonly name: string;
+  /** Whether this machine has it not. */
+  readonly ignore?: boolean;
   /** Starts what it needs; answers the options. */
   readonly open: (owner: AsyncDisposableStack) => Promise<readonly string[]>;
 }
 
 const redis = await findRedisServer();
 
-const stores: readonly SharedStore[] = [
-  {
-    name: "a SQLite file",
-    open: () => Promise.resolve(["--store=sqlite"]),
-  },
-  ...redis.kind === "missing" ? [] : [{
+const sqlite: SharedStore = {
+  name: "a SQLite file",
+  open: () => Promise.resolve(["--store=sqlite"]),
+};
+
+function redisStore(
+  server: (owner: AsyncDisposableStack) => Promise<RedisServer> | RedisServer,
+): SharedStore {
+  return {
     name: "Redis",
-    async open(owner: AsyncDisposableStack) {
-      const server = owner.use(await RedisServer.start(redis.command));
+    ignore: redis.kind === "missing",
+    async open(owner) {
+      const { url } = await server(owner);
       // Two cores for a whole gateway: what is slow here is not the store.
-      return [
-        "--store=redis",
-        `--store-url=${server.url}`,
-        "--store-timeout-ms=2000",
-      ];
+      return ["--store=redis", `--store-url=${url}`, "--store-timeout-ms=2000"];
     },
-  }],
+  };
+}
+
+function startRedis(): Promise<RedisServer> {
+  if (redis.kind === "missing") throw new Error(redis.reason);
+  return RedisServer.start(redis.command);
+}
+
+const stores: readonly SharedStore[] = [
+  sqlite,
+  redisStore(async (owner) => owner.use(await startRedis())),
 ];
+
+/** Declares a test of two routers and two brokers. */
+function provesOn(
+  { name, ignore = false }: SharedStore,
+  sentence: string,
+  test: () => Promise<void>,
+): void {
+  const who = `two routers and two brokers on ${name}`;
+  proves(`${who}: ${sentence}`, test, { ignore });
+}
 
 /** A gateway of replicas with two servers: one prefixed, one not. */
 interface World extends AsyncDisposable {
@@ -101,6 +128,13 @@ async function startWorld(
   };
 }
 
+/** How often Envoy found out that a router does not take connections. */
+function ejections(gateway: TestGateway): Promise<number> {
+  return gateway.envoyStat(
+    "cluster.mcp_router.outlier_detection.ejections_enforced_total",
+  );
+}
+
 /** How many requests Envoy sent to each process of a cluster. */
 async function requestsPerReplica(
   gateway: TestGateway,
@@ -127,8 +161,9 @@ async function repeatedly(ask: () => Promise<RawReply>): Promise<RawReply[]> {
 }
 
 for (const store of stores) {
-  proves(
-    `two routers and two brokers on ${store.name}: no call fails, and each session with a server is opened once`,
+  provesOn(
+    store,
+    `no call fails, and each session with a server is opened once`,
     async () => {
       await using world = await startWorld(store);
       const { gateway, prefixed, bare } = world;
@@ -172,8 +207,9 @@ for (const store of stores) {
     },
   );
 
-  proves(
-    `two routers and two brokers on ${store.name}: a session ended at one is dead at the other at once, and stays dead`,
+  provesOn(
+    store,
+    `a session ended at one is dead at the other at once, and stays dead`,
     async () => {
       await using world = await startWorld(store);
       const { gateway, prefixed } = world;
@@ -190,9 +226,17 @@ for (const store of stores) {
           statusesOf(await repeatedly(() => client.request("ping"))),
           [200],
         );
+        const streams = await Promise.all(
+          gateway.local.brokerUrls.map((url) => atBroker(client, url).listen()),
+        );
         assertEquals((await client.delete()).status, 204);
         ended.push(client);
         await isDead(client);
+        // Streams end at whichever broker they are.
+        for (const stream of streams) {
+          const error = await assertRejects(() => stream.next());
+          assertStringIncludes(String(error), "ended");
+        }
       }
       await survives(survivor);
       // The servers' sessions are ended too: what is left is the survivor's.
@@ -210,8 +254,9 @@ for (const store of stores) {
     },
   );
 
-  proves(
-    `two routers and two brokers on ${store.name}: both brokers list the same, byte for byte`,
+  provesOn(
+    store,
+    `both brokers list the same, byte for byte`,
     async () => {
       await using world = await startWorld(store);
       const { gateway, prefixed } = world;
@@ -254,8 +299,9 @@ for (const store of stores) {
     },
   );
 
-  proves(
-    `two routers and two brokers on ${store.name}: list_changed reaches a client whichever broker holds its stream`,
+  provesOn(
+    store,
+    `list_changed reaches a client whichever broker holds its stream`,
     async () => {
       await using world = await startWorld(store);
       await using owned = new AsyncDisposableStack();
@@ -287,8 +333,9 @@ for (const store of stores) {
   );
 
   for (const secondStream of ["refused", "takes over"] as const) {
-    proves(
-      `two routers and two brokers on ${store.name}: what a server says reaches its client at whichever broker that listens (a second stream ${secondStream} at the server)`,
+    provesOn(
+      store,
+      `what a server says reaches its client at whichever broker that listens (a second stream ${secondStream} at the server)`,
       async () => {
         await using server = new TalkingServer("talker", { secondStream });
         await using world = await startWorld(store, [
@@ -313,8 +360,9 @@ for (const store of stores) {
     );
   }
 
-  proves(
-    `two routers and two brokers on ${store.name}: whichever broker a client listens at, its first call may be asked about on that stream`,
+  provesOn(
+    store,
+    `whichever broker a client listens at, its first call may be asked about on that stream`,
     async () => {
       await using server = new TalkingServer("talker");
       await using world = await startWorld(store, [
@@ -346,8 +394,9 @@ for (const store of stores) {
     },
   );
 
-  proves(
-    `two routers and two brokers on ${store.name}: kill -9 of one of each costs what it had in hand, and nothing else`,
+  provesOn(
+    store,
+    `kill -9 of one of each costs what it had in hand, and nothing else`,
     async () => {
       await using world = await startWorld(store);
       const { gateway, prefixed, bare } = world;
@@ -360,7 +409,8 @@ for (const store of stores) {
       assertEquals((await gone.delete()).status, 204);
       const opened = [prefixed, bare].map((one) => one.of("initialize").length);
 
-      for (const at of [0, 1]) {
+      const killed = store === sqlite ? [0, 1] : [1];
+      for (const at of killed) {
         const router = gateway.local.routers[at]!;
         const broker = gateway.local.brokers[at]!;
         await withLoad(clients, async (load) => {
@@ -370,23 +420,26 @@ for (const store of stores) {
           for (const { status, text } of load.failed) {
             assert(status >= 500, `${status} ${text}`);
           }
-          // The other one has all of it, however often Envoy tries this one.
+          // The other one has all of it, though Envoy tries this one again.
           const inHand = load.failed.splice(0);
           assert(
             inHand.length <= 2 * clients.length,
             `${inHand.length} failed`,
           );
-          for (let n = 0; n < 10; n++) await load.goesOn();
+          const tried = await ejections(gateway);
+          await eventually(async () =>
+            assert(await ejections(gateway) > tried, "it is not tried")
+          );
           await router.restart();
           await load.goesOn();
           assertEquals(load.failed, []);
 
           broker.kill("SIGKILL");
           await broker.ended;
-          for (let n = 0; n < 4; n++) {
-            await load.goesOn();
-            await survives(clients[0]!);
-          }
+          await load.goesOn();
+          await survives(clients[0]!);
+          await load.goesOn();
+          await survives(clients[0]!);
           await broker.restart();
           await survives(clients[0]!);
           // Calls go straight to their servers: no broker is missed.
@@ -400,11 +453,48 @@ for (const store of stores) {
       // Each broker that was started again opened one of its own.
       assertEquals(
         [prefixed, bare].map((one) => one.of("initialize").length),
-        opened.map((count) => count + REPLICAS),
+        opened.map((count) => count + killed.length),
       );
     },
   );
 }
+
+proves(
+  "while Redis is away every request is 503 and no session is said to have ended; when it is back, and empty, all go on",
+  async () => {
+    await using server = await startRedis();
+    await using world = await startWorld(redisStore(() => server));
+    const { gateway } = world;
+    const clients = await Promise.all(
+      Array.from({ length: 4 }, () => gateway.connect()),
+    );
+    for (const client of clients) await survives(client);
+    await server.kill();
+    for (const client of clients) {
+      for (
+        const { status, headers, message, text } of [
+          await client.call("p_echo"),
+          await client.call("plain"),
+          await client.request("tools/list"),
+          await client.get(),
+          await client.delete(),
+        ]
+      ) {
+        assertEquals(status, 503, text);
+        assertEquals(headers.get("retry-after"), "1");
+        assertEquals(message?.error?.code, -32603, text);
+        assertEquals(message?.error?.data?.retryable, true, text);
+      }
+    }
+    await assertRejects(() => gateway.connect(), Error, "503");
+    await server.start();
+    for (const client of clients) await eventually(() => survives(client));
+    // What was opened with servers is forgotten: once more, and once only.
+    const opened = world.prefixed.of("initialize").length - REPLICAS;
+    assertEquals(opened, 2 * clients.length);
+  },
+  { ignore: redis.kind === "missing" },
+);
 
 /** Has the talker say something on its GET stream, and hears it. */
 async function hears(

@@ -203,6 +203,33 @@ for (const id of ["1", '"a\\"b"', "9007199254740993"]) {
 }
 
 proves(
+  "a question of 3 MiB is answered like any other",
+  async () => {
+    const { one, gateway } = setup();
+    one.clear();
+    const client = await gateway.connect({ capabilities: ASKABLE });
+    const stream = streamCalls(one);
+    const picture = "x".repeat(3 * 1024 * 1024);
+    stream.write(
+      `data: {"jsonrpc":"2.0","method":"elicitation/create","params":{"picture":"${picture}"},"id":1}\n\n`,
+    );
+    await using reading = await read(client, { body: callOf("one_ask") });
+    await reading.until("\n\n");
+    const routed = /"id":("mcpgw:[^"]*")}\n\n$/.exec(reading.text)?.[1];
+    assert(routed !== undefined, reading.text.slice(-200));
+    assert(reading.text.includes(picture));
+    const reply = await client.send(
+      `{"jsonrpc":"2.0","id":${routed},"result":{}}`,
+    );
+    assertEquals(reply.status, 202);
+    assertEquals(told(one).map(({ text }) => text), [
+      '{"jsonrpc":"2.0","id":1,"result":{}}',
+    ]);
+    stream.end();
+  },
+);
+
+proves(
   "two servers ask two clients with the same id at once, and each answer reaches its owner",
   async () => {
     const { one, two, gateway } = setup();

@@ -12,13 +12,15 @@ const DEADLINE_MS = 120_000;
 /**
  * Declares a test by the sentence it proves. Sockets and timers of servers
  * that a whole file shares outlive a single test, so they are not counted
- * against it.
+ * against it. What a test needs and this machine has not is reason to ignore it.
  */
 export function proves(
   sentence: string,
   test: () => void | Promise<void>,
+  options: { readonly ignore?: boolean } = {},
 ): void {
   Deno.test({
+    ...options,
     name: sentence,
     fn: async () =>
       await within("the test's end", Promise.resolve(test()), DEADLINE_MS),
