@@ -10,6 +10,7 @@ class World implements AsyncDisposable {
   readonly http = new StreamServer();
   readonly data: string[] = [];
   readonly waits: number[] = [];
+  readonly told: string[] = [];
   readonly log = recorder();
   now = 0;
   credentials: () => Promise<[string, string][]> = () =>
@@ -28,6 +29,8 @@ class World implements AsyncDisposable {
       headers: () => this.credentials(),
       authorization: () => "Bearer client",
       onData: (data) => this.data.push(data),
+      onInterrupted: () => void this.told.push("interrupted"),
+      onLost: () => void this.told.push("lost"),
       eventBytes: 200,
       reopening: REOPENING,
       // Waits for a turn of the loop, so that nothing spins.
@@ -219,6 +222,13 @@ Deno.test("a session that is lost is lost, whatever event came last", async () =
   first.end();
   await world.stream.finished;
   assertEquals(world.http.requests.length, 2);
+  assertEquals(world.told, ["interrupted", "lost"]);
+});
+
+Deno.test("a server that never had a stream has lost nothing", async () => {
+  await using world = new World([500, 404]);
+  await world.stream.finished;
+  assertEquals(world.told, []);
 });
 
 Deno.test("an event that is too large is not asked for for ever", async () => {

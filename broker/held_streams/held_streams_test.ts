@@ -5,6 +5,7 @@ import { LIMITS } from "../../shared/limits.ts";
 import type {
   ClientSession,
   OpenBackend,
+  Subscription,
 } from "../../shared/sessions/sessions.ts";
 import { server } from "../../shared/_testing.ts";
 import { recorder } from "../_testing/recorder.ts";
@@ -24,6 +25,10 @@ class World implements AsyncDisposable {
   revision: number | undefined = 1;
   looks = 0;
   away = false;
+  /** Whether clients listen at this broker. */
+  here = true;
+  readonly claims: string[] = [];
+  readonly subscribed: Subscription[] = [];
   readonly over = new Set<string>();
   readonly relisted: string[] = [];
   readonly log = recorder();
@@ -47,6 +52,12 @@ class World implements AsyncDisposable {
         },
         revision: () => this.revision,
       },
+      place: {
+        claim: ({ id }) => Promise.resolve(void this.claims.push(id)),
+        isHere: () => Promise.resolve(this.here),
+        leave: ({ id }) => Promise.resolve(void this.claims.push(`not ${id}`)),
+      },
+      subscriptions: () => Promise.resolve(this.subscribed),
       hub: this.hub,
       servers: () => this.servers,
       relist: (server, lists) => this.relisted.push(`${server}: ${lists}`),
@@ -188,6 +199,57 @@ Deno.test("a store that did not change is left alone", async () => {
   await until(() => ticks >= 10, "time for many looks");
   clearInterval(clock);
   assertEquals(world.looks, 1);
+});
+
+Deno.test("streams of servers are left while the client listens at another broker", async () => {
+  await using world = new World();
+  const a = world.add("a");
+  world.open("one", "a", "a-1");
+  await world.listen("one");
+  assertEquals([a.open.length, world.claims], [1, ["one"]]);
+  world.here = false;
+  world.revision = 2;
+  await until(() => a.open.length === 0, "left");
+  assert(world.hub.has("one"));
+  world.here = true;
+  world.revision = 3;
+  await until(() => a.open.length === 1, "held again");
+});
+
+Deno.test("a stream that another broker's ended is not fought for", async () => {
+  await using world = new World();
+  const a = world.add("a");
+  world.open("one", "a", "a-1");
+  await world.listen("one");
+  world.here = false;
+  // It may be asked again at once, in this world.
+  a.open[0]!.send("retry: 250\ndata: {}\n\n");
+  a.open[0]!.end();
+  await until(
+    () => Object.values(world.held.counts).every((n) => n === 0),
+    "left",
+  );
+  assertEquals(a.requests.length, 1);
+});
+
+Deno.test("who listens is told to read again what a server that lost its session was asked to follow", async () => {
+  await using world = new World();
+  const a = world.add("a");
+  world.open("one", "a", "a-1");
+  world.subscribed.push(
+    { server: "a", uri: "notes://1" },
+    { server: "b", uri: "notes://2" },
+  );
+  const one = await world.listen("one");
+  a.answers = [404];
+  a.open[0]!.send("retry: 250\ndata: {}\n\n");
+  a.open[0]!.end();
+  await until(() => one.got().length > 0, "told");
+  assertEquals(one.got().map((text) => JSON.parse(text)), [{
+    jsonrpc: "2.0",
+    method: "notifications/resources/updated",
+    params: { uri: "notes://1" },
+  }]);
 });
 
 Deno.test("a store that is away costs no stream", async () => {
