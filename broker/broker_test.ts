@@ -327,6 +327,7 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
   await world.lists("a_x", "a_y");
   world.listen("1");
   const metrics = new Metrics();
+  world.broker.hub.send("1", "{}");
   const counts = { opening: 1, open: 3, absent: 2, closed: 0 };
   addBrokerMetrics(metrics, world.broker, { counts }, () => Promise.resolve(7));
   const { body } = await metrics.expose();
@@ -336,7 +337,7 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
       'mcp_gateway_tools{server="a"} 2',
       "mcp_gateway_client_streams 1",
       "mcp_gateway_client_streams_waiting 0",
-      "mcp_gateway_client_stream_bytes 0",
+      "mcp_gateway_client_stream_messages_total 1",
       'mcp_gateway_held_streams{state="open"} 3',
       "mcp_gateway_sessions 7",
     ]

@@ -20,11 +20,14 @@ import {
 } from "../shared/_testing.ts";
 import { itemsOf, toolBytes } from "./_testing/tools.ts";
 import { type Recorder, recorder } from "./_testing/recorder.ts";
+import { ANSWER_PATIENCE } from "./batches/call_answer.ts";
+import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { CurrentCatalog } from "./catalog/current_catalog.ts";
 import { mergeCatalog } from "./catalog/merge.ts";
 import type { ViewChanges } from "./catalog/views.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { Hub } from "./notifications/hub.ts";
 import type { MessageSource } from "../shared/relay/routed_id.ts";
 import type { Relayed } from "./relay/relay.ts";
@@ -78,38 +81,61 @@ class Front {
     randomBytes,
     log: this.log,
   });
-  readonly handler: Handler = brokerHandler({
-    origins: { allowedOrigins: [], allowedHosts: [] },
-    callers: { keys: this.keys, path: "/mcp" },
-    sessionEra: sessionEraEndpoint({
-      sessions: this.sessions,
-      catalog: this.catalog,
-      lists: listAnswers(this.keys),
-      hub: this.hub,
-      held: {
-        hold: (session, authorization) => {
-          this.held.push({ session: session.id, authorization });
-          return Promise.resolve();
-        },
-      },
-      relay: {
-        send: (relayed) => this.#relay("all", relayed),
-        sendTo: (target, relayed) => this.#relay(target, relayed),
-        ask: (relayed) => this.#relay("all", relayed),
-      },
-      logs: (server) => server === "weather",
-      maxBodyBytes: 2_100,
-      version: "1",
-      log: this.log,
-      endBackends: (backends) => void this.ended.push(...backends),
-      onEnded: (session) => void this.gone.push(session),
-    }),
-    now: Date.now,
-    log: this.log,
-  });
+  handler: Handler = this.#handler();
 
   constructor(config: GatewayConfig | undefined = CONFIG) {
     if (config !== undefined) this.list(config, ["now", "__proto__"]);
+  }
+
+  #handler(gateway?: BatchGateway): Handler {
+    return brokerHandler({
+      origins: { allowedOrigins: [], allowedHosts: [] },
+      callers: { keys: this.keys, path: "/mcp" },
+      sessionEra: sessionEraEndpoint({
+        sessions: this.sessions,
+        catalog: this.catalog,
+        lists: listAnswers(this.keys),
+        hub: this.hub,
+        held: {
+          hold: (session, authorization) => {
+            this.held.push({ session: session.id, authorization });
+            return Promise.resolve();
+          },
+        },
+        relay: {
+          send: (relayed) => this.#relay("all", relayed),
+          sendTo: (target, relayed) => this.#relay(target, relayed),
+          ask: (relayed) => this.#relay("all", relayed),
+        },
+        gateway,
+        logs: (server) => server === "weather",
+        maxBodyBytes: 2_100,
+        version: "1",
+        log: this.log,
+        endBackends: (backends) => void this.ended.push(...backends),
+        onEnded: (session) => void this.gone.push(session),
+      }),
+      now: Date.now,
+      log: this.log,
+    });
+  }
+
+  /** From now on sends the calls in a batch to a gateway. */
+  sendCalls(
+    fetch: (url: string, init: RequestInit) => Promise<Response>,
+  ): void {
+    this.handler = this.#handler({
+      url: new URL("http://envoy.test:1"),
+      fetch,
+      settings: {
+        ...ANSWER_PATIENCE,
+        answerBytes: 10_000,
+        callsAtOnce: 2,
+        keepAliveMs: 60_000,
+        wait: waitOnTimer,
+        log: this.log,
+      },
+    });
   }
 
   #relay(
@@ -696,6 +722,7 @@ Deno.test("in a batch, calls are refused with what to do, and all else is served
     assertEquals([answers[id].id, error.code], [id, -32600]);
     assertStringIncludes(error.message, `takes ${method} in no batch`);
     assertStringIncludes(error.message, "send it as a single message");
+    assertStringIncludes(error.message, "--gateway-url");
   }
   assertEquals(answers.slice(routed.length), [
     { jsonrpc: "2.0", id: "p", result: {} },
@@ -706,6 +733,91 @@ Deno.test("in a batch, calls are refused with what to do, and all else is served
     '{"jsonrpc":"2.0","id":7,"result":{}}',
     call("logging/setLevel", '{"level":"debug"}', '"l"'),
   ]);
+});
+
+/** The messages of an answer, which is an event stream. */
+async function eventsOf(response: Response): Promise<Answered[]> {
+  assertEquals(response.headers.get("content-type"), "text/event-stream");
+  const text = await response.text();
+  return text.split("\n\n").slice(0, -1)
+    .map((event) => JSON.parse(event.slice("data: ".length)));
+}
+
+interface Answered {
+  readonly id: unknown;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
+Deno.test("calls in a batch go through the gateway one by one, in the client's name", async () => {
+  using front = new Front();
+  const mine = { authorization: "Bearer mine", host: "gw.test" };
+  const path = "/mcp/team/v";
+  const session = await front.initialize("2025-03-26", mine, path);
+  const sent: { url: string; headers: Headers; body: unknown }[] = [];
+  front.sendCalls((url, { method, headers, body }) => {
+    const bytes = body as Uint8Array<ArrayBuffer>;
+    const text = new TextDecoder().decode(bytes);
+    sent.push({ url, headers: new Headers(headers), body: text });
+    assertEquals(method, "POST");
+    const { id } = JSON.parse(text);
+    return Promise.resolve(Response.json({ jsonrpc: "2.0", id, result: 1 }));
+  });
+  const calls = [
+    call("tools/call", '{"name":"w_now", "n":1e400}', '"a"'),
+    call("resources/read", '{"uri":"notes://1"}', "2"),
+    call("prompts/get", '{"name":"w_ask"}', "3"),
+  ];
+  const batch = `[ ${calls[0]},${call("ping", undefined, "4")},${CANCELLED}, ${
+    calls[1]
+  } ,${calls[2]}]`;
+  const response = await front.post(batch, session, mine, path);
+  assertEquals(response.status, 200);
+  const answers = await eventsOf(response);
+  assertEquals(answers.map(({ id }) => id).toSorted(), [2, 3, 4, "a"]);
+  assertEquals(answers.every(({ result }) => result !== undefined), true);
+  assertEquals(sent.map(({ body }) => body).toSorted(), calls.toSorted());
+  for (const { url, headers } of sent) {
+    assertEquals(url, `http://envoy.test:1${path}`);
+    assertEquals(headers.get("host"), "gw.test");
+    assertEquals(headers.get("mcp-session-id"), session);
+    assertEquals(headers.get("authorization"), "Bearer mine");
+    assertEquals(headers.get("x-mcp-virtualserver"), "team/v");
+  }
+  assertEquals(front.relayed.map(({ text }) => text), [CANCELLED]);
+});
+
+Deno.test("a batch without calls is answered as ever where calls go through the gateway", async () => {
+  using front = new Front();
+  const session = await front.initialize("2025-03-26");
+  front.sendCalls(() => Promise.reject(new Error("nothing is to be sent")));
+  const ping = call("ping", undefined, "1");
+  const response = await front.post(`[${ping},${CANCELLED}]`, session);
+  assertEquals(await response.json(), [{ jsonrpc: "2.0", id: 1, result: {} }]);
+  assertEquals((await front.post(`[${CANCELLED}]`, session)).status, 202);
+});
+
+Deno.test("a gateway's URL that leads back to the broker makes no circle", async () => {
+  using front = new Front();
+  const session = await front.initialize("2025-03-26");
+  let sent = 0;
+  front.sendCalls((url, init) => {
+    sent++;
+    return front.handler(new Request(url, init));
+  });
+  const batch = `[${call("tools/call", '{"name":"w_now"}', "1")},${
+    call("tools/call", '{"name":"nope"}', "2")
+  }]`;
+  const answers = await eventsOf(await front.post(batch, session));
+  assertEquals(sent, 2);
+  assertEquals(answers.map(({ id, error }) => [id, error?.code]), [
+    [1, -32603],
+    [2, -32602],
+  ]);
+  assertStringIncludes(
+    answers[0]!.error!.message,
+    "reached the broker: send it through Envoy",
+  );
 });
 
 Deno.test("a batch has no more messages than can be answered", async () => {

@@ -98,6 +98,10 @@ export function addBrokerMetrics(
     "mcp_gateway_client_stream_bytes",
     "Bytes of events kept for clients that come back.",
   );
+  const messages = metrics.counter(
+    "mcp_gateway_client_stream_messages_total",
+    "Messages put on clients' notification streams.",
+  );
   const heldStreams = metrics.gauge(
     "mcp_gateway_held_streams",
     "Streams of servers held for clients that listen, by state.",
@@ -107,6 +111,7 @@ export function addBrokerMetrics(
     "mcp_gateway_sessions",
     "Live client sessions, in all processes that share the store.",
   );
+  let counted = 0;
   metrics.onExpose(async () => {
     servers.clear();
     tools.clear();
@@ -117,6 +122,8 @@ export function addBrokerMetrics(
     streams.set(broker.hub.count);
     waiting.set(broker.hub.waiting);
     kept.set(broker.hub.ringBytes);
+    messages.inc(broker.hub.messages - counted);
+    counted = broker.hub.messages;
     const { opening, open, absent } = held.counts;
     for (const [state, count] of Object.entries({ opening, open, absent })) {
       heldStreams.labels({ state }).set(count);

@@ -10,7 +10,6 @@ import { randomBytes } from "node:crypto";
 import { type Address, formatAddress } from "../shared/address.ts";
 import { formatProblem } from "../shared/config/parse.ts";
 import { serverHeaders } from "../shared/config/secrets.ts";
-import { watchConfig } from "../shared/config/watch.ts";
 import { ANSWERED_BY_HEADER, BROKER_DESTINATION } from "../shared/headers.ts";
 import { listenProblem, serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -21,6 +20,8 @@ import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { VERSION } from "../shared/version.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
+import { ANSWER_PATIENCE } from "./batches/call_answer.ts";
+import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { Broker } from "./broker.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { REOPENING } from "./held_streams/held_stream.ts";
@@ -47,9 +48,10 @@ const SETTLE_MS = 5_000;
 const SWEEP_MS = 60_000;
 
 async function start(
-  { options, life, metrics, log, secrets, keys, store }: ProgramContext<
-    typeof BROKER_OPTIONS
-  >,
+  { options, life, metrics, log, secrets, watchConfig, keys, store }:
+    ProgramContext<
+      typeof BROKER_OPTIONS
+    >,
 ): Promise<void> {
   const http = new HttpPool(secrets);
   const instance = randomBytes(6).toString("hex");
@@ -64,6 +66,7 @@ async function start(
     streams: LIMITS,
     instance,
     onSilent: (session) => held.release(session),
+    onRecovered: (server) => held.reopen(server),
     pages: { items: options.listPageItems, bytes: LIMITS.listPageBytes },
     version: VERSION,
     settleMs: SETTLE_MS,
@@ -104,6 +107,7 @@ async function start(
     relist: (...changed) => broker.relist(...changed),
     heldStreams: LIMITS.heldStreams,
     eventBytes: LIMITS.bodyBytes,
+    unfinishedBytes: LIMITS.unfinishedBytes,
     reopening: REOPENING,
     wait: waitOnTimer,
     random: Math.random,
@@ -121,6 +125,7 @@ async function start(
     wait: waitOnTimer,
     log,
   });
+  const gateway = options.gatewayUrl && throughGateway(options.gatewayUrl, log);
   let configProblems: readonly string[] = [];
   const pages = internalPages({
     broker,
@@ -151,6 +156,7 @@ async function start(
       hub: broker.hub,
       held,
       relay,
+      gateway,
       logs: (server) => broker.declares(server, "logging"),
       maxBodyBytes: options.maxBodyBytes,
       version: VERSION,
@@ -166,7 +172,6 @@ async function start(
   server.finished.catch((error: unknown) => life.fail("listener ended", error));
   const watching = new AbortController();
   await watchConfig({
-    file: options.config,
     signal: watching.signal,
     onChange: (config) => {
       broker.apply(config);
@@ -175,7 +180,6 @@ async function start(
     onProblems: (problems) => {
       configProblems = problems.map(formatProblem);
     },
-    log,
   });
   const sweeping = setInterval(() => {
     sweep(sessions, broker, endBackends).catch((error: unknown) => {
@@ -194,8 +198,30 @@ async function start(
     await held.close();
     await Promise.all([broker.close(), ender.finish(), relay.finish()]);
     http.close();
+    gateway?.close();
   });
   life.onDrain("internal listener", () => internal.close());
+}
+
+/** The way of calls in a batch, over connections of their own. */
+function throughGateway(
+  url: URL,
+  log: Logger,
+): BatchGateway & { readonly close: () => void } {
+  const client = Deno.createHttpClient({ allowHost: true });
+  return {
+    url,
+    fetch: (target, init) => fetch(target, { ...init, client }),
+    settings: {
+      ...ANSWER_PATIENCE,
+      answerBytes: LIMITS.batchAnswerBytes,
+      callsAtOnce: LIMITS.batchCalls,
+      keepAliveMs: LIMITS.keepAliveMs,
+      wait: waitOnTimer,
+      log,
+    },
+    close: () => client.close(),
+  };
 }
 
 async function sweep(

@@ -28,6 +28,14 @@ export const BROKER_OPTIONS = {
     help: "Where routers reach the internal listener of this very broker, " +
       "where there are several and --internal-listen names no address",
   },
+  gatewayUrl: {
+    kind: "url",
+    env: "GATEWAY_URL",
+    placeholder: "URL",
+    help: "Where this broker reaches Envoy's listener for clients, such as " +
+      "http://envoy:8888: there it sends the calls in a batch (2025-03-26), " +
+      "one by one, and without it takes none",
+  },
   listPageItems: {
     kind: "integer",
     min: 1,

@@ -18,14 +18,8 @@ import {
   CALLER_HEADER,
   DESTINATION_HEADER,
   encodeHeaderValue,
-  LAST_EVENT_HEADER,
   METHOD_HEADER,
-  PROMPT_HEADER,
-  RESOURCE_HEADER,
   SESSION_HEADER,
-  TOOL_HEADER,
-  UPSTREAM_HEADER,
-  VERSION_HEADER,
 } from "../shared/headers.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
 import type { Logger } from "../shared/log.ts";
@@ -38,15 +32,7 @@ import type {
   BackendSession,
   ClientSession,
 } from "../shared/sessions/sessions.ts";
-import type {
-  Answer,
-  Continue,
-  HeaderChanges,
-  HeaderEntry,
-  Metadata,
-  Phases,
-  Reply,
-} from "./answer.ts";
+import type { Answer, Continue, HeaderEntry, Phases, Reply } from "./answer.ts";
 import { AnswerStream } from "./answer_stream.ts";
 import {
   type Cancellation,
@@ -54,7 +40,6 @@ import {
   type Relay,
   type RelayedKind,
   type ServerCall,
-  type TargetKind,
 } from "./decide_message.ts";
 import {
   decideBrokerResponse,
@@ -73,6 +58,12 @@ import {
   tooLarge,
 } from "./request_head.ts";
 import type { RouteTable } from "./route_table.ts";
+import {
+  type Destination,
+  steerCall,
+  steerRelay,
+  steerResume,
+} from "./steer.ts";
 
 /** Who makes a request and where: what sessions are bound to. */
 export interface Caller {
@@ -187,6 +178,8 @@ export interface ExchangePorts {
   mayLetGo(): boolean;
   /** Calls in flight. */
   readonly calls: CallsInFlight;
+  /** Answers and notifications of clients on their way to a server. */
+  readonly relays: Pick<CallsInFlight, "begin">;
   /** Log of the exchange. */
   readonly log: Logger;
 }
@@ -247,8 +240,8 @@ export class Exchange {
   #id: string | null = null;
   /** The answer, where it is an event stream of a server's. */
   #stream: AnswerStream | undefined;
-  /** Gives the call's place back. */
-  #endCall: (() => void) | undefined;
+  /** Gives back the place of what is under way. */
+  #givePlaceBack: (() => void) | undefined;
   #closed = false;
 
   /** Starts an exchange. */
@@ -375,6 +368,8 @@ export class Exchange {
     head: ResponseHead,
   ): Promise<Answer> {
     const { call, backend } = routed;
+    // Envoy waits for one message only: all that is asked shares its time.
+    const deadline = this.#ports.deadline();
     const decision = decideResponse(
       head,
       call.server.name,
@@ -382,13 +377,13 @@ export class Exchange {
     );
     switch (decision.kind) {
       case "session lost":
-        return await this.#recover(routed);
+        return await this.#recover(routed, deadline);
       case "misrouted":
         return this.#misrouted(call.server, call.id);
       case "session doubtful":
         return await this.#ports.knows(call.server, backend, routed.headers)
           ? finished(decision.otherwise, call.id)
-          : await this.#recover(routed);
+          : await this.#recover(routed, deadline);
       case "pass":
         return this.#pass(decision, call.server, routed, call.id);
       default:
@@ -471,8 +466,8 @@ export class Exchange {
   /** The exchange is over, however it ended. */
   close(): void {
     this.#closed = true;
-    this.#endCall?.();
-    this.#endCall = undefined;
+    this.#givePlaceBack?.();
+    this.#givePlaceBack = undefined;
   }
 
   /**
@@ -517,7 +512,7 @@ export class Exchange {
   #toServer(call: ServerCall, original: Uint8Array): Promise<Answer> {
     return this.#guard(call.id, async () => {
       const session = await this.#session();
-      const refused = this.#takePlace(session, call.id, call.server);
+      const refused = this.#takePlace("calls", session, call);
       if (refused !== undefined) return refused;
       const own = await this.#ports.callHeaders(call.server);
       const backend = await this.#ports.open(
@@ -544,20 +539,20 @@ export class Exchange {
           ...own,
         ],
       };
-      return forwardCall(call, backend, own, original, this.#ports.settings);
+      return steerCall(call, this.#at(call.server, backend, own), original);
     });
   }
 
-  /** What the client is told where it may not have another call in flight. */
+  /** What the client is told where it may not have another one under way. */
   #takePlace(
+    among: "calls" | "relays",
     session: ClientSession,
-    id: string | undefined,
-    server: ServerConfig,
+    { id, server }: Parameters<CallsInFlight["begin"]>[1],
   ): Reply | undefined {
     // A client that left meanwhile gives back no place that it takes now.
     if (this.#closed) return refusal({ kind: "internal error" }, id ?? null);
-    this.#endCall = this.#ports.calls.begin(session, { id, server });
-    return this.#endCall === undefined
+    this.#givePlaceBack = this.#ports[among].begin(session, { id, server });
+    return this.#givePlaceBack === undefined
       ? refusal({ kind: "too many calls" }, id ?? null)
       : undefined;
   }
@@ -590,20 +585,14 @@ export class Exchange {
       server === undefined || backend === undefined ||
       tag !== undefined && tag !== sourceOf(server, backend).tag
     ) return gone(message);
+    const refused = this.#takePlace("relays", session, {
+      id: undefined,
+      server,
+    });
+    if (refused !== undefined) return refused;
     const own = await this.#ports.callHeaders(server);
     this.#routed = { kind: "relay", message, server };
-    const { settings } = this.#ports;
-    const { set, remove } = steer(server, backend, own, settings);
-    return {
-      kind: "continue",
-      headers: {
-        set: [...set, ["content-length", String(body.length)]],
-        remove,
-      },
-      body,
-      reroute: true,
-      metadata: { server: server.name },
-    };
+    return steerRelay(this.#at(server, backend, own), body);
   }
 
   /** Passes a cancellation on to who has the call; the broker asks everybody. */
@@ -630,22 +619,15 @@ export class Exchange {
         after.tag !== sourceOf(server, backend).tag ||
         !isHeaderValue(after.id)
       ) return refusal({ kind: "request gone" }, null);
-      const refused = this.#takePlace(session, undefined, server);
+      const refused = this.#takePlace("calls", session, {
+        id: undefined,
+        server,
+      });
       if (refused !== undefined) return refused;
       const own = await this.#ports.callHeaders(server);
       this.#routed = { kind: "resume", server, session, backend };
-      const { settings } = this.#ports;
-      const { set, remove } = steer(server, backend, own, settings);
-      return {
-        kind: "continue",
-        headers: {
-          set: [...set, [LAST_EVENT_HEADER, after.id]],
-          remove: [...head.internal, ...remove],
-        },
-        reroute: true,
-        phases: { requestBody: false, responseHeaders: true },
-        metadata: { server: server.name },
-      };
+      const to = this.#at(server, backend, own);
+      return steerResume(to, after.id, head.internal);
     });
   }
 
@@ -654,21 +636,19 @@ export class Exchange {
    * did not run: in a new session, by the router itself, because a complete
    * reply is all that Envoy takes at this point.
    */
-  async #recover(routed: RoutedCall): Promise<Answer> {
+  async #recover(routed: RoutedCall, deadline: Deadline): Promise<Answer> {
     const { call, session, backend } = routed;
     this.#ports.log.info("session lost by server", {
       server: call.server.name,
     });
     return await this.#guard(call.id, async () => {
       await this.#ports.forget(session, call.server, backend);
-      return await this.#runAgain(routed);
+      return await this.#runAgain(routed, deadline);
     });
   }
 
-  async #runAgain(routed: RoutedCall): Promise<Answer> {
+  async #runAgain(routed: RoutedCall, deadline: Deadline): Promise<Answer> {
     const { call, session, headers } = routed;
-    // Envoy waits for one message only: both steps share the time of one.
-    const deadline = this.#ports.deadline();
     const backend = await this.#ports.open(
       session,
       call.server,
@@ -716,6 +696,15 @@ export class Exchange {
       default:
         return decision satisfies never;
     }
+  }
+
+  #at(
+    server: ServerConfig,
+    backend: BackendSession,
+    own: readonly HeaderEntry[],
+  ): Destination {
+    const { steering } = this.#ports.settings;
+    return { server, backend, own, steering };
   }
 
   #session(): Promise<ClientSession> {
@@ -803,12 +792,6 @@ function stripped(head: ReadHead, phases: Phases): Continue {
   };
 }
 
-const TARGET_HEADERS: Readonly<Record<TargetKind, string>> = {
-  tool: TOOL_HEADER,
-  prompt: PROMPT_HEADER,
-  resource: RESOURCE_HEADER,
-};
-
 /** Which session of which server something comes from. */
 function sourceOf(
   { name, fingerprint }: ServerConfig,
@@ -837,57 +820,4 @@ function gone(message: RelayedKind): Reply {
 function isHeaderValue(id: string): boolean {
   // deno-lint-ignore no-control-regex -- those are what may not stand there
   return id !== "" && !/[\u0000-\u001f\u007f]/.test(id);
-}
-
-/** Header changes that take a request to a server, into a session there. */
-function steer(
-  server: ServerConfig,
-  backend: BackendSession,
-  own: readonly HeaderEntry[],
-  { steering }: ExchangeSettings,
-): HeaderChanges {
-  const url = new URL(server.url);
-  const set: HeaderEntry[] = [
-    ...(steering === "hostname"
-      ? [[":authority", server.hostname] as const]
-      : []),
-    [":path", url.pathname + url.search],
-    [DESTINATION_HEADER, server.name],
-    [UPSTREAM_HEADER, server.fingerprint],
-    [VERSION_HEADER, backend.revision],
-    ...own,
-  ];
-  // What is compressed cannot be rewritten.
-  const remove = ["accept-encoding"];
-  if (backend.id === undefined) remove.push(SESSION_HEADER);
-  else set.push([SESSION_HEADER, backend.id]);
-  return { set, remove };
-}
-
-function forwardCall(
-  call: ServerCall,
-  backend: BackendSession,
-  own: readonly HeaderEntry[],
-  original: Uint8Array,
-  settings: ExchangeSettings,
-): Continue {
-  const { server, method, target, name, body } = call;
-  const { set, remove } = steer(server, backend, own, settings);
-  const changed = body !== original;
-  const metadata: Metadata = { server: server.name, method, [target]: name };
-  return {
-    kind: "continue",
-    headers: {
-      set: [
-        ...set,
-        [METHOD_HEADER, method],
-        [TARGET_HEADERS[target], encodeHeaderValue(name)],
-        ...(changed ? [["content-length", String(body.length)] as const] : []),
-      ],
-      remove,
-    },
-    reroute: true,
-    metadata,
-    ...(changed ? { body } : {}),
-  };
 }

@@ -86,6 +86,7 @@ function world(changes: Partial<ExchangePorts> = {}) {
       });
     },
     calls: createCallsInFlight(1),
+    relays: createCallsInFlight(1),
     log: SILENT,
     ...changes,
   };
@@ -363,6 +364,32 @@ Deno.test("Exchange takes no place for a client that left while it looked", asyn
   assertEquals((await answer).kind, "reply");
   const weather = server("weather");
   assert(ports.calls.begin(session, { id: "1", server: weather }));
+});
+
+Deno.test("Exchange finds out, opens and runs again within one deadline", async () => {
+  let now = 0;
+  const left: number[] = [];
+  const { ports } = world({
+    deadline: () => {
+      const end = now + 1000;
+      return { left: () => end - now };
+    },
+    knows: () => {
+      now += 400;
+      return Promise.resolve(false);
+    },
+    open: (_session, _server, _authorization, deadline) => {
+      left.push(deadline.left());
+      return Promise.resolve({ id: "b", revision: "2025-06-18" });
+    },
+  });
+  const { exchange, answer } = await post(ports, call("weather_now"));
+  await answer;
+  await exchange.responseHeaders({
+    headers: [[":status", "400"]],
+    codeDetails: "via_upstream",
+  });
+  assertEquals(left, [1000, 600]);
 });
 
 Deno.test("Exchange opens and runs again within one deadline", async () => {
@@ -681,6 +708,20 @@ for (const { name, message, headers, status, want } of undeliverable) {
       });
     }
     assertEquals([replied(reply).status, replied(reply).details], want);
+  });
+}
+
+for (const message of [ANSWER, PROGRESS]) {
+  Deno.test(`Exchange lets a session say so much to servers at once: ${message}`, async () => {
+    const { ports } = world();
+    const running = await post(ports, call("weather_now"));
+    continued(await running.answer);
+    const first = await post(ports, message);
+    continued(await first.answer);
+    const second = await (await post(ports, message)).answer;
+    assertEquals(replied(second).status, 429);
+    first.exchange.close();
+    continued(await (await post(ports, message)).answer);
   });
 }
 

@@ -10,7 +10,6 @@ import { type Address, formatAddress } from "../shared/address.ts";
 import type { Catalog } from "../shared/catalog.ts";
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { formatProblem } from "../shared/config/parse.ts";
-import { watchConfig } from "../shared/config/watch.ts";
 import { GatewayError } from "../shared/errors.ts";
 import { serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -37,9 +36,10 @@ import { type ExchangeOutcome, serveProcessor } from "./server.ts";
 import { ServerClient } from "./server_client.ts";
 
 async function start(
-  { options, life, metrics, log, secrets, keys, store }: ProgramContext<
-    typeof ROUTER_OPTIONS
-  >,
+  { options, life, metrics, log, secrets, watchConfig, keys, store }:
+    ProgramContext<
+      typeof ROUTER_OPTIONS
+    >,
 ): Promise<void> {
   const sessions = new Sessions({
     store,
@@ -96,11 +96,9 @@ async function start(
 
   const watching = new AbortController();
   const config = await watchConfig({
-    file: options.config,
     signal: watching.signal,
     onChange: (config) => state.setConfig(config),
     onProblems: (problems) => state.problems = problems.map(formatProblem),
-    log,
   });
   const attempted = Promise.withResolvers<void>();
   const following = followCatalog({
@@ -158,6 +156,7 @@ async function start(
       client.run(call, session, backend, headers, deadline),
     mayLetGo: createLetGoBudget(() => performance.now()),
     calls,
+    relays: createCallsInFlight(LIMITS.relaysPerSession),
     log,
   };
   // A router that restarts knows unprefixed names before it is asked for one;
@@ -172,7 +171,6 @@ async function start(
     addresses: options.listen,
     ports,
     ready: () => ready().ready,
-    maxMessageBytes: options.maxBodyBytes + LIMITS.bodyMarginBytes,
     onExchange: (outcome) => {
       count(outcome);
       if (resets.note(outcome.reset, performance.now())) {

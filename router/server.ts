@@ -33,8 +33,6 @@ export interface ProcessorOptions {
   readonly ports: ExchangePorts;
   /** Whether health checks shall succeed. */
   readonly ready: () => boolean;
-  /** Largest message from Envoy, bytes: the body limit and a margin. */
-  readonly maxMessageBytes: number;
   /** Called once per exchange, when it is over. */
   readonly onExchange?: (outcome: ExchangeOutcome) => void;
   /** Log of the edge. */
@@ -83,8 +81,10 @@ export async function serveProcessor(
 ): Promise<Processor> {
   const { log } = options;
   const server = new Server({
-    "grpc.max_receive_message_length": options.maxMessageBytes,
-    "grpc.max_send_message_length": options.maxMessageBytes,
+    // Envoy's own buffers are the limit: a chunk of a server's answer is all
+    // that has come meanwhile, and the largest event that is held back with it.
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
     // Bookkeeping that nobody reads, at several per cent of the CPU.
     "grpc.enable_channelz": 0,
   });

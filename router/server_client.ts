@@ -272,7 +272,8 @@ export class ServerClient {
 
   /**
    * Reads a stream to its response: many servers leave it open for a while
-   * after that. What comes before it goes to the client too.
+   * after that. What comes before it goes to the client too; and where the
+   * stream can be taken up again, that is an answer, however it ends.
    */
   async #readStream(
     stream: ReadableStream<Uint8Array>,
@@ -290,20 +291,27 @@ export class ServerClient {
     });
     const events: Uint8Array[] = [];
     const limits = { eventBytes: RUN_BYTES, totalBytes: RUN_BYTES };
-    for await (const event of readEvents(stream, limits)) {
-      const message = readServerMessage(ENCODER.encode(event.data));
-      if (message.kind === "request" && message.method === "ping") {
-        tell(`{"jsonrpc":"2.0","id":${message.id},"result":{}}`);
-        continue;
+    try {
+      for await (const event of readEvents(stream, limits)) {
+        const message = readServerMessage(ENCODER.encode(event.data));
+        if (message.kind === "request" && message.method === "ping") {
+          tell(`{"jsonrpc":"2.0","id":${message.id},"result":{}}`);
+          continue;
+        }
+        events.push(rewriter.push(writeEvent(event), false));
+        if (rewriter.answered(id)) return joinBytes(events);
+        if (!rewriter.sawRequest) continue;
+        if (rewriter.sawEventId) return joinBytes(events);
+        tell(
+          `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":"The client cannot be asked now"}}`,
+        );
+        throw new GatewayError({
+          kind: "call broken off",
+          detail: server.name,
+        });
       }
-      events.push(rewriter.push(writeEvent(event), false));
-      if (rewriter.answered(id)) return joinBytes(events);
-      if (!rewriter.sawRequest) continue;
-      if (rewriter.sawEventId) return joinBytes(events);
-      tell(
-        `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":"The client cannot be asked now"}}`,
-      );
-      throw new GatewayError({ kind: "call broken off", detail: server.name });
+    } catch (error) {
+      if (!rewriter.sawEventId) throw error;
     }
     if (rewriter.sawEventId) return joinBytes(events);
     throw new UpstreamError("unreachable", {

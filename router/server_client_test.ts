@@ -215,9 +215,9 @@ function call(config: ServerConfig): ServerCall {
 
 const SOON = { left: () => 10_000 };
 
-function runOn(client: ServerClient, config: ServerConfig) {
+function runOn(client: ServerClient, config: ServerConfig, deadline = SOON) {
   const backend = { id: "b-1", revision: "2025-06-18" };
-  return client.run(call(config), session, backend, [], SOON);
+  return client.run(call(config), session, backend, [], deadline);
 }
 
 /** Answers a call with a stream that says this and never ends. */
@@ -365,6 +365,28 @@ Deno.test("ServerClient.run() hands on a stream that ends to be taken up again",
   const text = new TextDecoder().decode(body);
   assertEquals(text, `id: mcpgw:${backendTag("s-1", "b-1")}:s:7\ndata: \n\n`);
 });
+
+for (
+  const { name, more, ms } of [
+    { name: "takes longer than Envoy waits", more: "", ms: 300 },
+    {
+      name: "is too large for a reply",
+      more: `data: "${"x".repeat(2_000_000)}"\n\n`,
+      ms: 10_000,
+    },
+  ]
+) {
+  Deno.test(`ServerClient.run() hands on what there is of a stream that ${name}, where it can be taken up again`, async () => {
+    await using s = serve((seen) =>
+      streaming(`id: 7\ndata: \n\n${more}`, seen)
+    );
+    using http = new HttpPool(secrets);
+    const client = new ServerClient(http, secrets, SILENT);
+    const { body } = await runOn(client, s.config(), { left: () => ms });
+    const text = new TextDecoder().decode(body);
+    assertEquals(text, `id: mcpgw:${backendTag("s-1", "b-1")}:s:7\ndata: \n\n`);
+  });
+}
 
 Deno.test("ServerClient.run() says so where a stream ends without an answer", async () => {
   await using s = serve(() =>

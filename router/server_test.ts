@@ -48,6 +48,7 @@ function ports(changes: Partial<ExchangePorts> = {}): ExchangePorts {
     callHeaders: never,
     run: never,
     calls: createCallsInFlight(1),
+    relays: createCallsInFlight(1),
     mayLetGo: () => true,
     log: SILENT,
     ...changes,
@@ -125,7 +126,6 @@ async function start(
     addresses: [address],
     ports: ports(changes),
     ready: () => ready,
-    maxMessageBytes: 10_000,
     onExchange: (outcome) => outcomes.push(outcome),
     log: SILENT,
   });

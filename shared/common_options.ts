@@ -5,7 +5,9 @@
  * @module
  */
 
+import { isObjectName, parseKubeName } from "./config/kube_source.ts";
 import { isInternalHeader } from "./headers.ts";
+import { SERVICE_ACCOUNT_DIR } from "./kube/in_cluster.ts";
 import { LIMITS } from "./limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
 import { checkStoreUrl } from "./sessions/store_url.ts";
@@ -16,13 +18,40 @@ export const COMMON_OPTIONS = {
     kind: "path",
     default: "/etc/mcp-gateway/config.yaml",
     placeholder: "FILE",
-    help: "Configuration file, YAML or JSON; read again when it changes",
+    check: checkConfig,
+    help: "Configuration file, YAML or JSON, or kube:NAMESPACE/NAME for a " +
+      "ConfigMap; read again when it changes",
+  },
+  configSecret: {
+    kind: "string",
+    default: "mcp-gateway-credentials",
+    placeholder: "NAME",
+    check: checkSecretName,
+    help: "Secret beside that ConfigMap that holds what {file: NAME} names",
   },
   secretsDir: {
     kind: "path",
     default: "/run/secrets/mcp-gateway",
     placeholder: "DIR",
     help: "Directory of the files that {file: NAME} in the configuration names",
+  },
+  serviceAccountDir: {
+    kind: "path",
+    default: SERVICE_ACCOUNT_DIR,
+    placeholder: "DIR",
+    help: "Directory of the pod's service account, for kube:NAMESPACE/NAME",
+  },
+  kubeHost: {
+    kind: "string",
+    flag: false,
+    env: "KUBERNETES_SERVICE_HOST",
+    help: "Host of the API server; set in every pod",
+  },
+  kubePort: {
+    kind: "string",
+    flag: false,
+    env: "KUBERNETES_SERVICE_PORT",
+    help: "Port of the API server; set in every pod",
   },
   stateDir: {
     kind: "path",
@@ -145,6 +174,15 @@ export const COMMON_OPTIONS = {
     help: "How long calls in flight may take once the program is told to stop",
   },
 } as const;
+
+function checkConfig(config: string): string | undefined {
+  const parsed = parseKubeName(config);
+  return parsed.kind === "invalid" ? parsed.problem : undefined;
+}
+
+function checkSecretName(name: string): string | undefined {
+  return isObjectName(name) ? undefined : "want the name of a Secret";
+}
 
 function checkIdentityHeader(name: string): string | undefined {
   return isInternalHeader(name)

@@ -8,7 +8,11 @@ Deno.test("COMMON_OPTIONS have usable defaults", () => {
     kind: "options",
     values: {
       config: "/etc/mcp-gateway/config.yaml",
+      configSecret: "mcp-gateway-credentials",
       secretsDir: "/run/secrets/mcp-gateway",
+      serviceAccountDir: "/var/run/secrets/kubernetes.io/serviceaccount",
+      kubeHost: undefined,
+      kubePort: undefined,
       stateDir: "/var/lib/mcp-gateway",
       store: "sqlite",
       storeUrl: undefined,
@@ -45,6 +49,11 @@ Deno.test("COMMON_OPTIONS take keys from files or the environment, never as flag
 
 for (
   const { args, ok } of [
+    { args: ["--config", "kube:mcp/gateway"], ok: true },
+    { args: ["--config", "kube:gateway"], ok: false },
+    { args: ["--config", "kube:mcp/gateway/config.yaml"], ok: false },
+    { args: ["--config-secret", "tokens"], ok: true },
+    { args: ["--config-secret", "mcp/tokens"], ok: false },
     { args: ["--path", "/mcp"], ok: true },
     { args: ["--path", "/team/mcp-1"], ok: true },
     { args: ["--path", "/"], ok: false },

@@ -16,11 +16,6 @@ const HOUR = 60 * MINUTE;
 export interface Limits {
   /** Bytes of a request body; a larger one is refused with 413. */
   readonly bodyBytes: number;
-  /**
-   * Bytes that Envoy's buffer and gRPC's message limit lie above
-   * {@linkcode Limits.bodyBytes}, so that the refusal is ours, not theirs.
-   */
-  readonly bodyMarginBytes: number;
   /** Nested JSON arrays and objects, the message itself being the first. */
   readonly jsonDepth: number;
   /** Milliseconds from `initialize` until a session ends, however busy. */
@@ -51,6 +46,11 @@ export interface Limits {
   readonly sessionExpendableMs: number;
   /** Calls in flight at once in one session. */
   readonly callsPerSession: number;
+  /**
+   * Answers and notifications of one session on their way to servers at once:
+   * more than calls, as each call may be asked about and told of many times.
+   */
+  readonly relaysPerSession: number;
   /** Bytes of one server's whole list, all pages together. */
   readonly listBytes: number;
   /** Items taken of one list of one server: tools, prompts, resources. */
@@ -63,6 +63,13 @@ export interface Limits {
   readonly listPageBytes: number;
   /** Messages of one batch (2025-03-26): each may be answered by a page. */
   readonly batchMessages: number;
+  /**
+   * Requests of one batch that are on their way to servers at once; the others
+   * wait.
+   */
+  readonly batchCalls: number;
+  /** Bytes of the answer to one request of a batch, or of one event of it. */
+  readonly batchAnswerBytes: number;
   /** Milliseconds that an answer of a remote session store may take. */
   readonly storeMs: number;
   /** Milliseconds to connect to a server. */
@@ -76,7 +83,10 @@ export interface Limits {
   readonly listMs: number;
   /** Events waiting for one client's stream; one more closes the client. */
   readonly queueEvents: number;
-  /** Bytes waiting for one client's stream; one more closes the client. */
+  /**
+   * Bytes waiting for one client's stream, or one event that has more; one more
+   * closes the client.
+   */
   readonly queueBytes: number;
   /** Milliseconds between comments that keep a silent stream open. */
   readonly keepAliveMs: number;
@@ -86,9 +96,12 @@ export interface Limits {
    * behind what it has not read yet.
    */
   readonly ringEvents: number;
-  /** Bytes of them. */
+  /** Bytes of them, or one event that has more. */
   readonly ringBytes: number;
-  /** Bytes kept for all client streams of one broker together. */
+  /**
+   * Bytes kept for all client streams of one broker together; beyond them
+   * those give for which most is kept.
+   */
   readonly ringsBytes: number;
   /** Milliseconds that a stream whose connection is gone is waited for. */
   readonly streamGraceMs: number;
@@ -97,6 +110,8 @@ export interface Limits {
    * clients' streams. Each takes a file descriptor.
    */
   readonly heldStreams: number;
+  /** Bytes of events that one server has begun and not ended on all of them. */
+  readonly unfinishedBytes: number;
   /** Client messages on their way from one broker to servers, at once. */
   readonly relayedMessages: number;
   /** Bytes of them. */
@@ -106,7 +121,6 @@ export interface Limits {
 /** The defaults, in force wherever no option says otherwise. */
 export const LIMITS: Limits = {
   bodyBytes: 4 * MIB,
-  bodyMarginBytes: 256 * KIB,
   jsonDepth: 64,
   sessionLifetimeMs: 24 * HOUR,
   sessionIdleMs: 30 * MINUTE,
@@ -119,12 +133,15 @@ export const LIMITS: Limits = {
   subscriptionUriBytes: 4 * KIB,
   sessionExpendableMs: MINUTE,
   callsPerSession: 32,
+  relaysPerSession: 256,
   listBytes: 10 * MIB,
   itemsPerServer: 1_000,
   pagesPerServer: 50,
   listPageItems: 1_000,
   listPageBytes: 4 * MIB,
   batchMessages: 64,
+  batchCalls: 8,
+  batchAnswerBytes: 16 * MIB,
   storeMs: 50,
   connectMs: 2 * SECOND,
   initializeMs: 8 * SECOND,
@@ -137,6 +154,7 @@ export const LIMITS: Limits = {
   ringsBytes: 64 * MIB,
   streamGraceMs: 30 * SECOND,
   heldStreams: 8_000,
+  unfinishedBytes: 32 * MIB,
   relayedMessages: 1_000,
   relayedBytes: 32 * MIB,
 };

@@ -6,6 +6,7 @@
  */
 
 import type { COMMON_OPTIONS } from "./common_options.ts";
+import { type ConfigSource, openSource } from "./config/open_source.ts";
 import type { SecretIo } from "./config/secrets.ts";
 import { type Lifecycle, runUntilSignal } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -46,6 +47,8 @@ export interface ProgramContext<T extends OptionTable> {
   readonly log: Logger;
   /** Where secrets are read. */
   readonly secrets: SecretIo;
+  /** Starts watching the configuration, wherever the options say it is. */
+  readonly watchConfig: ConfigSource["watch"];
   /** The key ring, as the options say. */
   readonly keys: KeyRing;
   /** The session store, as the options say; closed at the end. */
@@ -127,17 +130,23 @@ async function run<T extends OptionTable & typeof COMMON_OPTIONS>(
       const store = common.store === "redis"
         ? opened
         : watchedStore(opened, log);
-      const secrets: SecretIo = {
+      const source = await openSource({
+        config: common.config,
         secretsDir: common.secretsDir,
-        readTextFile: (path) => Deno.readTextFile(path),
+        secretName: common.configSecret,
+        kubeHost: common.kubeHost,
+        kubePort: common.kubePort,
+        serviceAccountDir: common.serviceAccountDir,
         env: (name) => env.get(name),
-      };
+        log,
+      });
       await program.start({
         options,
         life,
         metrics,
         log,
-        secrets,
+        secrets: source.secrets,
+        watchConfig: source.watch,
         keys,
         store,
       });

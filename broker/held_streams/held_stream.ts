@@ -7,6 +7,7 @@
  * |---|---|
  * | an event stream | read to its end, then opened again |
  * | 404 | the session is lost: over |
+ * | 400, the event id left out | likewise: many servers say so |
  * | 408, 409, 425, 429, 5xx, none | tried again, later and later |
  * | another 4xx to an event id | tried again without the id |
  * | 405, anything else | this server has no stream: over |
@@ -64,6 +65,11 @@ export interface HeldStreamOptions extends ServerAccess {
   readonly onLost?: () => void;
   /** Largest event, characters. */
   readonly eventBytes: number;
+  /**
+   * Told how much is held of an event that is under way, characters; false
+   * where that is too much.
+   */
+  readonly mayHold: (characters: number) => boolean;
   /** How long to wait. */
   readonly reopening: Reopening;
   /** Waits. */
@@ -86,6 +92,9 @@ type Attempt =
 /** Statuses by which a server says that it is not the right moment. */
 const LATER: readonly number[] = [408, 409, 425, 429];
 
+/** Statuses by which a server says that it does not know a session any more. */
+const LOST: readonly number[] = [400, 404];
+
 /** One stream of one server, held open. */
 export class HeldStream {
   /** Settles once it is open, or known not to become so at once. */
@@ -95,6 +104,7 @@ export class HeldStream {
   readonly #backend: Backend;
   readonly #options: HeldStreamOptions;
   readonly #closing = new AbortController();
+  #attempting = new AbortController();
   readonly #settle: () => void;
   #state: HeldState = "opening";
   #status: number | undefined;
@@ -122,6 +132,14 @@ export class HeldStream {
     return this.#status === 401 || this.#status === 403;
   }
 
+  /**
+   * Opens it again, behind the last event: where its server was away, the
+   * connection may be dead, of which nothing would ever tell.
+   */
+  reopen(): void {
+    this.#attempting.abort();
+  }
+
   /** Ends it. */
   close(): void {
     this.#closing.abort();
@@ -136,7 +154,7 @@ export class HeldStream {
       if (attempt.kind === "over") {
         this.#state = "absent";
         this.#status = attempt.status;
-        if (attempt.status === 404 && this.#hasBeenOpen) {
+        if (LOST.includes(attempt.status) && this.#hasBeenOpen) {
           this.#options.onLost?.();
         }
         log.debug("server has no stream for a session", {
@@ -159,20 +177,22 @@ export class HeldStream {
   /** Opens it once and reads it to its end. Never rejects. */
   async #attempt(signal: AbortSignal): Promise<Attempt> {
     const { now, log, reopening } = this.#options;
-    const tried = { at: now(), events: 0 };
+    const tried = { at: now(), said: false };
+    this.#attempting = new AbortController();
+    const either = AbortSignal.any([signal, this.#attempting.signal]);
     try {
-      const response = await this.#open(signal);
+      const response = await this.#open(either);
       if (!isEventStream(response)) return await this.#refused(response);
       this.#state = "open";
       this.#hasBeenOpen = true;
       tried.at = now();
       this.#settle();
       const body = response.body ?? new Blob([]).stream();
-      const { eventBytes } = this.#options;
-      for await (const event of readEvents(body, { eventBytes })) {
+      for await (const event of readEvents(body, this.#options)) {
         // Whoever closes a stream wants to hear nothing more of it.
         if (signal.aborted) break;
-        tried.events++;
+        // Only an id is no more than where the next one would begin.
+        tried.said ||= event.data !== "" || event.retry !== undefined;
         this.#take(event);
       }
     } catch (error) {
@@ -189,7 +209,7 @@ export class HeldStream {
     }
     const lasted = this.#state === "open" &&
       now() - tried.at >= reopening.lastingMs;
-    return { kind: "again", useful: tried.events > 0 || lasted };
+    return { kind: "again", useful: tried.said || lasted };
   }
 
   async #open(signal: AbortSignal): Promise<Response> {

@@ -32,6 +32,7 @@ class World implements AsyncDisposable {
       onInterrupted: () => void this.told.push("interrupted"),
       onLost: () => void this.told.push("lost"),
       eventBytes: 200,
+      mayHold: () => true,
       reopening: REOPENING,
       // Waits for a turn of the loop, so that nothing spins.
       wait: (ms, signal) => {
@@ -225,6 +226,29 @@ Deno.test("a session that is lost is lost, whatever event came last", async () =
   assertEquals(world.told, ["interrupted", "lost"]);
 });
 
+Deno.test("a session is lost, too, where its server answers 400 to it", async () => {
+  await using world = new World(["stream", 400]);
+  const first = await world.opened(1);
+  first.send("id: e-1\ndata: 1\n\n");
+  await world.heard("1");
+  first.end();
+  await world.stream.finished;
+  assertEquals(world.http.requests.length, 3);
+  assertEquals(world.told, ["interrupted", "lost"]);
+});
+
+Deno.test("a server that has nothing to say but where its stream begins is asked later and later", async () => {
+  await using world = new World();
+  for (let i = 1; i <= 4; i++) {
+    const stream = await world.opened(i);
+    stream.send(`id: e-${i}\ndata:\n\n`);
+    stream.end();
+  }
+  await world.opened(5);
+  assertEquals(world.waits, [125, 250, 500, 1_000]);
+  assertEquals(world.http.requests[4]!.get("last-event-id"), "e-4");
+});
+
 Deno.test("a server that never had a stream has lost nothing", async () => {
   await using world = new World([500, 404]);
   await world.stream.finished;
@@ -238,6 +262,20 @@ Deno.test("an event that is too large is not asked for for ever", async () => {
   const second = await world.opened(2);
   assertEquals(second.headers.get("last-event-id"), null);
   assertEquals(world.data, ["1"]);
+});
+
+Deno.test("a stream whose connection may be dead is opened again behind its last event", async () => {
+  await using world = new World(["hang", "stream"]);
+  await until(() => world.http.requests.length === 1, "asked");
+  world.stream.reopen();
+  const first = await world.opened(1);
+  first.send("id: e-1\ndata: 1\n\n");
+  await world.heard("1");
+  world.stream.reopen();
+  const second = await world.opened(2);
+  assertEquals([first.left, second.left], [true, false]);
+  assertEquals(second.headers.get("last-event-id"), "e-1");
+  assertEquals(world.stream.state, "open");
 });
 
 Deno.test("a held stream that is closed is left, opening or open", async () => {

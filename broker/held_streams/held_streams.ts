@@ -51,6 +51,8 @@ export interface HeldStreamsOptions extends ServerAccess {
   readonly heldStreams: number;
   /** Largest event of a server, characters. */
   readonly eventBytes: number;
+  /** Characters of unfinished events of one server, on all its streams. */
+  readonly unfinishedBytes: number;
   /** When streams that ended are opened again. */
   readonly reopening: Reopening;
   /** Waits. */
@@ -69,6 +71,8 @@ const POLL_MS = 250;
 const POLLS_BLIND = 4;
 /** Sessions looked at in one go, so that many cost no more than some. */
 const LOOKS_PER_POLL = 100;
+/** Characters of an unfinished event that cost nothing much. */
+const SMALL_EVENT = 16 * 1024;
 /** Milliseconds that a client, or the router, waits for servers' streams. */
 const SETTLE_MS = 1_000;
 
@@ -80,6 +84,9 @@ export class HeldStreams {
   /** Sessions to look at, those that waited longest first. */
   readonly #due = new Set<Holding>();
   readonly #streams = new Set<HeldStream>();
+  /** Characters of unfinished events, by server. */
+  readonly #unfinished = new Map<string, number>();
+  readonly #leaving = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #polling: Promise<void> | undefined;
   #full = false;
@@ -136,8 +143,9 @@ export class HeldStreams {
     if (holding === undefined) return;
     this.#holdings.delete(session);
     this.#due.delete(holding);
-    holding.close();
-    void this.#options.place?.leave(holding.session);
+    const leaving: Promise<void> = this.#leave(holding)
+      .then(() => void this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   /**
@@ -159,10 +167,17 @@ export class HeldStreams {
 
   /** Takes the servers of a new configuration into account. */
   reconfigure(): void {
+    const isConfigured = configuredIn(this.#options.servers());
     for (const holding of this.#holdings.values()) {
-      holding.reconfigure();
-      this.#due.add(holding);
+      if (holding.reconfigure(isConfigured)) this.#due.add(holding);
     }
+    // Behind those that miss a stream: what was disabled may be back.
+    for (const holding of this.#holdings.values()) this.#due.add(holding);
+  }
+
+  /** Opens the streams of a server again that was away, and is back. */
+  reopen(server: string): void {
+    for (const holding of this.#holdings.values()) holding.reopen(server);
   }
 
   /** Ends everything. */
@@ -170,7 +185,17 @@ export class HeldStreams {
     this.#closing.abort();
     for (const session of [...this.#holdings.keys()]) this.release(session);
     await this.#polling;
+    await Promise.all(this.#leaving);
     await Promise.all([...this.#streams].map(({ finished }) => finished));
+  }
+
+  async #leave(holding: Holding): Promise<void> {
+    // A look that is under way may say that the client is here.
+    await holding.close();
+    const { id } = holding.session;
+    if (!this.#holdings.has(id)) {
+      await this.#options.place?.leave(holding.session);
+    }
   }
 
   #open(backend: Backend, holding: Holding): HeldStream | undefined {
@@ -185,6 +210,7 @@ export class HeldStreams {
     const stream = new HeldStream(backend, {
       ...this.#options,
       authorization: () => holding.authorization,
+      mayHold: this.#share(server.name),
       onData: (data) => this.take(holding.session.id, backend, data),
       // By another broker's, perhaps, which the client listens at now.
       onInterrupted: () => void holding.look(),
@@ -193,6 +219,18 @@ export class HeldStreams {
     this.#streams.add(stream);
     stream.finished.finally(() => this.#streams.delete(stream));
     return stream;
+  }
+
+  /** What one stream may hold, as long as all of its server do not hold much. */
+  #share(server: string): (characters: number) => boolean {
+    let own = 0;
+    return (characters) => {
+      const others = (this.#unfinished.get(server) ?? 0) - own;
+      own = characters;
+      this.#unfinished.set(server, others + own);
+      return own <= SMALL_EVENT ||
+        others + own <= this.#options.unfinishedBytes;
+    };
   }
 
   async #look(holding: Holding): Promise<void> {
@@ -278,4 +316,35 @@ export class HeldStreams {
   async #briefly(what: Promise<void>): Promise<void> {
     await briefly(what, SETTLE_MS, this.#options.wait, this.#closing.signal);
   }
+}
+
+/** What nothing between a server and us depends on. */
+const LABELS: readonly string[] = [
+  "hostname",
+  "prefix",
+  "category",
+  "hint",
+  "tags",
+  "userSpecificList",
+] satisfies (keyof ServerConfig)[];
+
+/**
+ * Tells whether a server is still to be talked to as before. Thousands of
+ * streams are of a few servers, which are compared once.
+ */
+function configuredIn(
+  servers: readonly ServerConfig[],
+): (server: ServerConfig) => boolean {
+  const textOf = (server: ServerConfig) =>
+    JSON.stringify(
+      server,
+      (key, value) => LABELS.includes(key) ? undefined : value,
+    );
+  const texts = new Set(servers.map(textOf));
+  const known = new Map<ServerConfig, boolean>();
+  return (server) => {
+    const configured = known.get(server) ?? texts.has(textOf(server));
+    known.set(server, configured);
+    return configured;
+  };
 }

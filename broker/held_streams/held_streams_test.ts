@@ -27,6 +27,7 @@ class World implements AsyncDisposable {
   away = false;
   /** Whether clients listen at this broker. */
   here = true;
+  isHere = () => Promise.resolve(this.here);
   readonly claims: string[] = [];
   readonly subscribed: Subscription[] = [];
   readonly over = new Set<string>();
@@ -54,7 +55,7 @@ class World implements AsyncDisposable {
       },
       place: {
         claim: ({ id }) => Promise.resolve(void this.claims.push(id)),
-        isHere: () => Promise.resolve(this.here),
+        isHere: () => this.isHere(),
         leave: ({ id }) => Promise.resolve(void this.claims.push(`not ${id}`)),
       },
       subscriptions: () => Promise.resolve(this.subscribed),
@@ -62,7 +63,8 @@ class World implements AsyncDisposable {
       servers: () => this.servers,
       relist: (server, lists) => this.relisted.push(`${server}: ${lists}`),
       heldStreams,
-      eventBytes: 10_000,
+      eventBytes: 100_000,
+      unfinishedBytes: 50_000,
       reopening: REOPENING,
       // Polls come at once, everything else never.
       wait: (ms, signal) =>
@@ -214,6 +216,91 @@ Deno.test("streams of servers are left while the client listens at another broke
   world.here = true;
   world.revision = 3;
   await until(() => a.open.length === 1, "held again");
+});
+
+Deno.test("a client that leaves while its place is looked up is not taken to be here", async () => {
+  await using world = new World();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = false;
+  world.isHere = async () => {
+    asked = true;
+    await promise;
+    // As the store would have it: nobody else is there.
+    world.claims.push("one, again");
+    return true;
+  };
+  const listening = world.listen("one");
+  await until(() => asked, "looked up");
+  world.hub.endSession("one");
+  resolve();
+  await listening;
+  await until(() => world.claims.includes("not one"), "left");
+  assertEquals(world.claims, ["one", "one, again", "not one"]);
+});
+
+Deno.test("a broker that stops says that no client is here before it is done", async () => {
+  const world = new World();
+  await world.listen("one");
+  await world.held.close();
+  assertEquals(world.claims, ["one", "not one"]);
+});
+
+Deno.test("a server whose labels changed keeps its streams", async () => {
+  await using world = new World();
+  const a = world.add("a");
+  world.open("one", "a", "a-1");
+  await world.listen("one");
+  const { looks } = world;
+  world.add("a", { tags: ["new"], hint: "new", prefix: "n_", hostname: "n" });
+  world.held.reconfigure();
+  await until(() => world.looks > looks, "looked again");
+  assertEquals([a.open.length, a.requests.length], [1, 1]);
+  world.add("a", { tags: ["new"], credentialFor: ["calls"] });
+  world.held.reconfigure();
+  await until(() => a.streams.length === 2, "joined again");
+});
+
+Deno.test("events that no server finishes cost that server's streams, and no other's", async () => {
+  await using world = new World();
+  const [a, b] = [world.add("a"), world.add("b")];
+  for (const id of ["one", "two"]) {
+    world.open(id, "a", `a-${id}`);
+    world.open(id, "b", `b-${id}`);
+  }
+  const one = await world.listen("one");
+  const two = await world.listen("two");
+  const long = `data: ${"x".repeat(40_000)}`;
+  a.open[0]!.send(long);
+  // Behind what was read before it.
+  b.open[0]!.send(`${long}\n\n`);
+  b.open[0]!.message(told("of b"));
+  await until(() => one.got().length > 0, "b is heard");
+  a.open[1]!.send(long);
+  await until(() => a.open.length === 1, "the second is left");
+  assertEquals(a.streams[0]!.left, false);
+  a.open[0]!.send("\n\n");
+  b.open[1]!.message(told("for two"));
+  await until(() => two.got().length > 0, "two is heard");
+  a.open[0]!.send(long);
+  b.open[1]!.message(told("for two"));
+  await until(() => two.got().length > 1, "two is heard again");
+  assertEquals(a.open.length, 1);
+});
+
+Deno.test("streams of a server that was away are opened again, and no other's", async () => {
+  await using world = new World();
+  const [a, b] = [world.add("a"), world.add("b")];
+  world.open("one", "a", "a-1");
+  world.open("one", "b", "b-1");
+  await world.listen("one");
+  // This world waits for no more and no less.
+  a.open[0]!.send("retry: 250\n");
+  a.open[0]!.message(told("heard"));
+  await until(() => world.hub.ringBytes > 0, "heard");
+  world.held.reopen("a");
+  await until(() => a.streams.length === 2, "opened again");
+  assertEquals([a.streams[0]!.left, a.open.length], [true, 1]);
+  assertEquals([b.open.length, b.requests.length], [1, 1]);
 });
 
 Deno.test("a stream that another broker's ended is not fought for", async () => {

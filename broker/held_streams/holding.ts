@@ -104,22 +104,36 @@ export class Holding {
     );
   }
 
-  /** Ends streams of servers that are not configured so any more. */
-  reconfigure(): void {
-    const texts = new Set(
-      this.#options.servers().map((server) => JSON.stringify(server)),
-    );
+  /**
+   * Ends streams of servers that are not configured so any more.
+   *
+   * @returns Whether there were any.
+   */
+  reconfigure(isConfigured: (server: ServerConfig) => boolean): boolean {
+    const before = this.#held.size;
     for (const [tag, { server, stream }] of this.#held) {
-      if (texts.has(JSON.stringify(server))) continue;
+      if (isConfigured(server)) continue;
       this.#held.delete(tag);
       stream.close();
     }
+    return this.#held.size < before;
   }
 
-  /** Ends all of them, for good. */
-  close(): void {
+  /** Opens the streams of a server again. */
+  reopen(name: string): void {
+    for (const { server, stream } of this.#held.values()) {
+      if (server.name === name) stream.reopen();
+    }
+  }
+
+  /**
+   * Ends all of them, for good. Settles when no look is under way any more;
+   * never rejects.
+   */
+  close(): Promise<void> {
     this.#closed = true;
     this.#letGo();
+    return this.#next ?? this.#looking;
   }
 
   #letGo(): void {
@@ -129,6 +143,7 @@ export class Holding {
 
   async #lookOnce(): Promise<void> {
     const { session, backends, servers, isHere, open, log } = this.#options;
+    if (this.#closed) return;
     if (!await isHere(session)) {
       this.#incomplete = false;
       return this.#letGo();

@@ -29,7 +29,7 @@ export interface Place {
  * @param here This broker.
  */
 export function placeInStore(
-  sessions: Pick<Sessions, "standing" | "setListener">,
+  sessions: Pick<Sessions, "listener" | "setListener">,
   here: Listener,
   log: Logger,
 ): Place {
@@ -50,7 +50,7 @@ export function placeInStore(
     }
   };
   const listenerOf = async (session: ClientSession) =>
-    (await sessions.standing(session)).listener?.broker;
+    (await sessions.listener(session))?.broker;
   return {
     claim: (session) =>
       trying(session, undefined, async () => {

@@ -19,13 +19,9 @@ function world() {
       ? Promise.reject(new GatewayError({ kind: "store unavailable" }))
       : Promise.resolve();
   const sessions = {
-    async standing({ id }: ClientSession) {
+    async listener({ id }: ClientSession) {
       await asked();
-      const listener = listeners.get(id);
-      return {
-        subscriptions: [],
-        ...(listener === undefined ? {} : { listener }),
-      };
+      return listeners.get(id);
     },
     async setListener({ id }: ClientSession, listener: Listener | undefined) {
       await asked();

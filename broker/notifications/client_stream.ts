@@ -114,9 +114,13 @@ export class ClientStream {
     return true;
   }
 
-  /** Keeps at most so many bytes for a client that comes back. */
+  /**
+   * Keeps at most so many bytes for a client that comes back. One for which
+   * more than that waits, as it does not read, is closed.
+   */
   shrinkTo(bytes: number): void {
     this.#ring.shrinkTo(bytes);
+    if (this.#connection.queuedBytes > bytes) this.#connection.fail();
     this.#options.onChange(this);
   }
 

@@ -12,9 +12,12 @@ import { writeComment } from "../../shared/sse/write_event.ts";
 export interface ConnectionLimits {
   /** Events waiting at most. */
   readonly queueEvents: number;
-  /** Bytes waiting at most. */
+  /** Bytes waiting at most, or one event that has more. */
   readonly queueBytes: number;
-  /** Milliseconds between comments. */
+  /**
+   * Milliseconds between comments; for so long at least a client may leave the
+   * rest of a stream that has ended unread.
+   */
   readonly keepAliveMs: number;
 }
 
@@ -33,6 +36,8 @@ export class ClientConnection {
   /** Set while the connection wants more and there is none. */
   #wanted: (() => void) | undefined;
   #state: "open" | "ending" | "closed" = "open";
+  /** Whether the client took something since the last look. */
+  #reads = true;
 
   /**
    * Opens it.
@@ -55,15 +60,17 @@ export class ClientConnection {
       pull: () => this.#pull(),
       cancel: () => this.#close(),
     }, { highWaterMark: 0 });
-    this.#timer = setInterval(() => {
-      // Whatever is on its way keeps the connection open as well.
-      if (this.#wanted !== undefined) this.#deliver(writeComment("keep-alive"));
-    }, limits.keepAliveMs);
+    this.#timer = setInterval(() => this.#look(), limits.keepAliveMs);
   }
 
   /** Whether more can be sent. */
   get open(): boolean {
     return this.#state === "open";
+  }
+
+  /** Bytes that wait for the client to read. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
   }
 
   /** Sends bytes; false where it is, or thereby gets, closed. */
@@ -73,13 +80,8 @@ export class ClientConnection {
       this.#deliver(bytes);
       return true;
     }
-    if (
-      this.#queue.length >= this.#limits.queueEvents ||
-      this.#queuedBytes + bytes.byteLength > this.#limits.queueBytes
-    ) {
-      // An error, so that the client does not take it for the whole of it.
-      this.#controller.error(new Error("the client does not read its stream"));
-      this.#close();
+    if (this.#queue.length > 0 && !this.#fits(bytes)) {
+      this.fail();
       return false;
     }
     this.#queue.push(bytes);
@@ -87,10 +89,11 @@ export class ClientConnection {
     return true;
   }
 
-  /** Ends it in an orderly way, behind what waits already. */
+  /** Ends it in an orderly way, behind what waits, if somebody reads that. */
   end(): void {
     if (!this.open) return;
     this.#state = "ending";
+    this.#reads = true;
     if (this.#isEmpty) this.#finish();
   }
 
@@ -99,11 +102,32 @@ export class ClientConnection {
     if (this.#state !== "closed") this.#finish();
   }
 
+  /** Closes it: its client does not read. */
+  fail(): void {
+    if (this.#state === "closed") return;
+    // An error, so that the client does not take it for the whole of it.
+    this.#controller.error(new Error("the client does not read its stream"));
+    this.#close();
+  }
+
   get #isEmpty(): boolean {
     return this.#first === undefined && this.#queue.length === 0;
   }
 
+  #fits(bytes: Uint8Array): boolean {
+    return this.#queue.length < this.#limits.queueEvents &&
+      this.#queuedBytes + bytes.byteLength <= this.#limits.queueBytes;
+  }
+
+  #look(): void {
+    // Whatever is on its way keeps the connection open as well.
+    if (this.#wanted !== undefined) this.#deliver(writeComment("keep-alive"));
+    if (this.#state === "ending" && !this.#reads) this.fail();
+    this.#reads = false;
+  }
+
   #pull(): Promise<void> | void {
+    this.#reads = true;
     const next = this.#next();
     if (next === undefined) {
       return new Promise((resolve) => {
@@ -147,6 +171,7 @@ export class ClientConnection {
     clearInterval(this.#timer);
     this.#first = undefined;
     this.#queue.length = 0;
+    this.#queuedBytes = 0;
     this.#satisfied();
     this.#onClose();
   }

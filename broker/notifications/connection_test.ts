@@ -124,3 +124,20 @@ Deno.test("a silent connection is kept open with comments, one at a time", async
   await reader.cancel();
   await until(() => state.closed === 1, "closed");
 });
+
+Deno.test("one event may wait however large it is: its client may well be reading", async () => {
+  const { connection, state } = open({ queueBytes: 60 });
+  assert(connection.send(encode("x".repeat(500))));
+  assertEquals(connection.send(encode("y")), false);
+  assertEquals(state.closed, 1);
+  await assertRejects(() => textOf(connection), Error, "does not read");
+});
+
+Deno.test("a connection that ends waits for no client that does not read", async () => {
+  const { connection, state } = open({ keepAliveMs: 5 });
+  connection.send(encode("1"));
+  connection.end();
+  assertEquals(state.closed, 0);
+  await until(() => state.closed === 1, "closed");
+  await assertRejects(() => textOf(connection), Error, "does not read");
+});

@@ -10,7 +10,7 @@
 export interface RingLimits {
   /** Events of one stream. */
   readonly ringEvents: number;
-  /** Bytes of them. */
+  /** Bytes of them, or one event that has more. */
   readonly ringBytes: number;
 }
 
@@ -41,8 +41,11 @@ export class EventRing {
     this.#last++;
     this.#events.push(event);
     this.#bytes += event.byteLength;
-    while (this.#events.length > this.#limits.ringEvents) this.#dropOldest();
-    this.shrinkTo(this.#limits.ringBytes);
+    const { ringEvents, ringBytes } = this.#limits;
+    while (
+      this.#events.length > 1 &&
+      (this.#events.length > ringEvents || this.#bytes > ringBytes)
+    ) this.#dropOldest();
   }
 
   /** Drops the oldest events until no more than so many bytes are kept. */

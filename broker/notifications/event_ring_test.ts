@@ -40,11 +40,17 @@ Deno.test("EventRing keeps no more bytes than it may, the newest last", () => {
   ]);
 });
 
-Deno.test("EventRing keeps no event that is larger than all it may keep", () => {
+Deno.test("EventRing keeps the newest event however large it is, unless told to shrink", () => {
   const kept = ring(["a", "b".repeat(10)], { ringBytes: 9 });
+  assertEquals([kept.bytes, kept.last], [10, 2]);
+  assertEquals(after(kept, 0), undefined);
+  assertEquals(after(kept, 1), "b".repeat(10));
+  kept.shrinkTo(9);
   assertEquals([kept.bytes, kept.last], [0, 2]);
   assertEquals(after(kept, 1), undefined);
   assertEquals(after(kept, 2), "");
+  kept.push(new TextEncoder().encode("c"));
+  assertEquals(after(kept, 2), "c");
 });
 
 Deno.test("EventRing numbers on when it is cleared", () => {

@@ -10,6 +10,7 @@
 import type { SessionRevision } from "../../shared/mcp.ts";
 import { ClientStream, type StreamLimits } from "./client_stream.ts";
 import { readEventId } from "./event_id.ts";
+import { fairLevel } from "./fair_level.ts";
 
 /** The session that a stream belongs to. */
 export interface StreamOwner {
@@ -48,6 +49,9 @@ interface Listener {
   readonly stream: ClientStream;
 }
 
+/** What is left of what all rings may keep, once they were made to fit. */
+const FILL_AGAIN = 7 / 8;
+
 /** What was last known of a stream, for the sums. */
 interface Accounted {
   readonly session: string;
@@ -64,6 +68,8 @@ export class Hub {
   readonly #waiting = new Set<ClientStream>();
   #lastNumber = 0;
   #ringBytes = 0;
+  #messages = 0;
+  #over = false;
 
   /** Begins without streams. */
   constructor(options: HubOptions) {
@@ -78,6 +84,11 @@ export class Hub {
   /** Number of streams whose clients may come back. */
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  /** Messages put on streams so far. */
+  get messages(): number {
+    return this.#messages;
   }
 
   /** Bytes kept for clients that come back. */
@@ -147,8 +158,9 @@ export class Hub {
     for (const { stream } of this.#of(id)) stream.end();
   }
 
-  /** Ends all streams; clients come back to whoever serves then. */
+  /** Ends all streams, for good; clients come back to whoever serves then. */
   endAll(): void {
+    this.#over = true;
     for (const id of [...this.#sessions.keys()]) this.endSession(id);
   }
 
@@ -180,6 +192,8 @@ export class Hub {
     });
     this.#accounts.set(stream, { session: owner.id, bytes: 0 });
     this.#sessions.set(owner.id, [...this.#of(owner.id), { owner, stream }]);
+    // Its request was under way; nobody would end it any more.
+    if (this.#over) stream.end();
     return stream;
   }
 
@@ -231,6 +245,7 @@ export class Hub {
     const isConnected = ({ stream }: Listener) => stream.state === "connected";
     const chosen = listeners.findLast(isConnected) ?? listeners.at(-1);
     if (chosen === undefined) return false;
+    this.#messages++;
     chosen.stream.send(message);
     return true;
   }
@@ -239,7 +254,8 @@ export class Hub {
   #account(stream: ClientStream): void {
     const account = this.#accounts.get(stream);
     if (account === undefined) return;
-    this.#ringBytes += stream.ringBytes - account.bytes;
+    const growth = stream.ringBytes - account.bytes;
+    this.#ringBytes += growth;
     account.bytes = stream.ringBytes;
     switch (stream.state) {
       case "connected":
@@ -254,20 +270,23 @@ export class Hub {
       default:
         stream.state satisfies never;
     }
-    this.#fit(stream);
+    if (growth > 0) this.#fit();
   }
 
-  /** Makes all rings fit: first those go that may never be asked for. */
-  #fit(stream: ClientStream): void {
+  /**
+   * Makes all rings fit: the largest give, so that one whose client is told
+   * much costs no other. More than needed, lest each event has them looked at.
+   */
+  #fit(): void {
     const { ringsBytes } = this.#options.limits;
     if (this.#ringBytes <= ringsBytes) return;
-    for (const left of [...this.#waiting]) {
-      if (this.#ringBytes <= ringsBytes) return;
-      if (left.ringBytes > 0) left.end();
-    }
-    const excess = this.#ringBytes - ringsBytes;
-    if (excess > 0 && stream.ringBytes > 0) {
-      stream.shrinkTo(Math.max(0, stream.ringBytes - excess));
+    const streams = [...this.#accounts.keys()];
+    const level = fairLevel(
+      streams.map((stream) => stream.ringBytes),
+      ringsBytes * FILL_AGAIN,
+    );
+    for (const stream of streams) {
+      if (stream.ringBytes > level) stream.shrinkTo(level);
     }
   }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ClientStream } from "./client_stream.ts";
 import { Hub, type HubLimits, type StreamOwner } from "./hub.ts";
 
@@ -153,26 +153,43 @@ Deno.test("the hub opens so many streams in all, whosever they are", async () =>
   hub.endAll();
 });
 
-Deno.test("the hub keeps so many bytes in all; streams left first go first", async () => {
-  const { hub } = hubOf({ ringsBytes: 500, streams: 10 });
-  const [a, b, c] = ["a", "b", "c"].map((id) => hub.open(owner(id))!);
-  await b!.body.cancel();
-  await a!.body.cancel();
-  for (const id of ["a", "b", "c"]) hub.send(id, "x".repeat(130));
-  assertEquals([a!, b!, c!].map(({ state }) => state), [
-    "waiting",
-    "waiting",
-    "connected",
-  ]);
-  hub.send("c", "x".repeat(130));
-  assertEquals([a!.state, b!.state], ["waiting", "ended"]);
-  hub.send("c", "x".repeat(130));
-  assertEquals(a!.state, "ended");
-  for (let i = 0; i < 4; i++) hub.send("c", "x".repeat(130));
-  assert(hub.ringBytes <= 500 && hub.ringBytes > 300, `${hub.ringBytes}`);
-  assertEquals(c!.state, "connected");
+Deno.test("the hub keeps so many bytes in all; who keeps most gives first", async () => {
+  const { hub } = hubOf({ ringsBytes: 8_000, streams: 10, queueBytes: 9_000 });
+  const [quiet, left, loud] = ["quiet", "left", "loud"].map((id) =>
+    hub.open(owner(id))!
+  );
+  await left!.body.cancel();
+  hub.send("quiet", "q");
+  hub.send("left", "l".repeat(1_000));
+  for (let i = 0; i < 100; i++) {
+    hub.send("loud", "x".repeat(500));
+    assert(hub.ringBytes <= 8_000, `${hub.ringBytes}`);
+  }
+  assert(hub.ringBytes > 4_000, `${hub.ringBytes}`);
+  assertEquals([quiet!.state, left!.state], ["connected", "waiting"]);
+  assertEquals(hub.open(owner("left"), "ab-2-0"), left);
+  assertEquals(hub.open(owner("quiet"), "ab-1-0"), quiet);
+  assertEquals(await dataOf(left), ["l".repeat(1_000)]);
+  // It does not read: what waits for it is no less to keep than what it read.
+  assertEquals(loud!.state, "waiting");
+  await assertRejects(() => new Response(loud!.body).text(), Error, "not read");
   hub.endAll();
   assertEquals(hub.ringBytes, 0);
+});
+
+Deno.test("who reads is not closed for what all others keep", async () => {
+  const { hub } = hubOf({ ringsBytes: 2_000 });
+  const stream = hub.open(owner("a"))!;
+  const reader = stream.body.getReader();
+  await reader.read();
+  for (let i = 0; i < 20; i++) {
+    const next = reader.read();
+    hub.send("a", `${i}`.repeat(200));
+    await next;
+    assert(hub.ringBytes <= 2_000, `${hub.ringBytes}`);
+  }
+  assertEquals(stream.state, "connected");
+  hub.endAll();
 });
 
 Deno.test("the hub says when a session has fallen silent", async () => {
@@ -200,4 +217,13 @@ Deno.test("the hub ends streams of sessions that are over, when it looks", async
   assertEquals(states(), ["ended", "connected", "connected"]);
   hub.endAll();
   assertEquals(states(), ["ended", "ended", "ended"]);
+});
+
+Deno.test("a stream that is opened when all were ended ends in an orderly way, too", async () => {
+  const { hub } = hubOf();
+  hub.endAll();
+  const late = hub.open(owner("a"))!;
+  assertEquals([late.state, hub.count, hub.has("a")], ["ended", 0, false]);
+  const text = await new Response(late.body).text();
+  assertEquals(text, "id: ab-1-0\ndata: \n\nretry: 500\n\n");
 });

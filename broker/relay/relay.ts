@@ -1,7 +1,8 @@
 /**
  * Carries messages of clients to the servers that their sessions are open
  * with, in the background and in order, each server apart from the others: one
- * that hangs costs only its own. Bounded: what is too much is not sent.
+ * that hangs costs only its own. What is urgent waits for nothing before it.
+ * Bounded: what is too much is not sent.
  *
  * @module
  */
@@ -40,9 +41,9 @@ export interface RelayOptions extends ServerAccess {
   readonly timeoutMs: number;
   /** Waits. */
   readonly wait: Wait;
-  /** Messages on their way at once. */
+  /** Messages on their way at once; to one server, an eighth of them. */
   readonly relayedMessages: number;
-  /** Bytes of them. */
+  /** Bytes of them; likewise. */
   readonly relayedBytes: number;
   /** Told of failures. */
   readonly log: Logger;
@@ -58,10 +59,17 @@ export interface Relayed {
   readonly authorization: string | undefined;
   /** Which backend sessions get it; all unless given. */
   readonly to?: (backend: Backend) => boolean;
+  /** Whether it goes at once, past those that wait. */
+  readonly urgent?: boolean;
 }
 
-/** Messages to one server that may wait at once. */
+/** Messages to one backend session that may wait at once. */
 const MAX_WAITING = 64;
+/**
+ * What one server may take of what may be on its way in all; what is urgent
+ * has a share of its own.
+ */
+const SERVER_SHARE = 1 / 8;
 /** Largest event of an answer that is read. */
 const EVENT_BYTES = 1024 * 1024;
 /** Bytes read of another answer, so that its connection can be used again. */
@@ -69,10 +77,16 @@ const ANSWER_BYTES = 64 * 1024;
 /** Milliseconds that a client waits for what servers answer. */
 const ASK_MS = 1_000;
 
-/** What waits for one backend session. */
+/** What waits for one backend session, apart from what is urgent. */
 interface Line {
   last: Promise<void>;
   length: number;
+}
+
+/** What is on its way. */
+interface Load {
+  messages: number;
+  bytes: number;
 }
 
 /** Carries messages. */
@@ -80,11 +94,12 @@ export class Relay {
   readonly #options: RelayOptions;
   /** By client session: looking up goes in order, too. */
   readonly #lookups = new Map<string, Promise<void>>();
-  /** By client session and backend session. */
+  /** By client session, backend session, and whether it is urgent. */
   readonly #lines = new Map<string, Line>();
   readonly #working = new Set<Promise<void>>();
-  #messages = 0;
-  #bytes = 0;
+  readonly #load: Load = { messages: 0, bytes: 0 };
+  /** By server, and whether it is urgent. */
+  readonly #loads = new Map<string, Load>();
 
   /** Begins with nothing to do. */
   constructor(options: RelayOptions) {
@@ -93,7 +108,7 @@ export class Relay {
 
   /** Messages on their way. */
   get count(): number {
-    return this.#messages;
+    return this.#load.messages;
   }
 
   /**
@@ -101,17 +116,19 @@ export class Relay {
    * never rejects.
    */
   send(relayed: Relayed): Promise<void> {
+    // Looking up may take as long as the store: that is bounded, too.
+    if (!this.#fits(relayed)) return this.#refuse();
+    const looked = this.#add(relayed);
     const { id } = relayed.session;
-    const before = this.#lookups.get(id) ?? Promise.resolve();
-    const found = before.then(() => this.#backends(relayed));
+    const before = relayed.urgent ? undefined : this.#lookups.get(id);
+    const found = (before ?? Promise.resolve())
+      .then(() => this.#backends(relayed));
     // Lines are joined before the next message is looked up.
-    const joined = found.then((backends) =>
-      backends.map((backend) => this.#join(relayed, backend))
-    );
-    const looked: Promise<void> = joined.then(() => {
-      if (this.#lookups.get(id) === looked) this.#lookups.delete(id);
+    const joined = found.then((backends) => {
+      looked();
+      return backends.map((backend) => this.#join(relayed, backend));
     });
-    this.#lookups.set(id, looked);
+    if (!relayed.urgent) this.#queueLookup(id, joined);
     const work: Promise<void> = joined.then((all) => Promise.all(all))
       .then(() => void this.#working.delete(work));
     this.#working.add(work);
@@ -155,31 +172,72 @@ export class Relay {
     }
   }
 
+  #queueLookup(session: string, joined: Promise<unknown>): void {
+    const looked: Promise<void> = joined.then(() => {
+      if (this.#lookups.get(session) === looked) this.#lookups.delete(session);
+    });
+    this.#lookups.set(session, looked);
+  }
+
   /** Sends it when all before it are through; settles then. */
   #join(relayed: Relayed, backend: Backend): Promise<void> {
-    const { relayedMessages, relayedBytes, log } = this.#options;
-    const key = `${relayed.session.id} ${backend.source.tag}`;
+    const { session, urgent = false } = relayed;
+    const { server, source } = backend;
+    const share = `${server.name} ${urgent}`;
+    const key = `${session.id} ${source.tag} ${urgent}`;
     const line = this.#lines.get(key) ?? { last: Promise.resolve(), length: 0 };
-    const size = relayed.bytes.byteLength;
-    if (
-      line.length >= MAX_WAITING || this.#messages >= relayedMessages ||
-      this.#bytes + size > relayedBytes
-    ) {
-      log.warn("too many messages of clients on their way", {
-        server: backend.server.name,
-      });
-      return Promise.resolve();
+    if (line.length >= MAX_WAITING || !this.#fits(relayed, share)) {
+      return this.#refuse(server.name);
     }
     line.length++;
-    this.#messages++;
-    this.#bytes += size;
     this.#lines.set(key, line);
-    line.last = line.last.then(() => this.#post(relayed, backend)).then(() => {
-      this.#messages--;
-      this.#bytes -= size;
-      if (--line.length === 0) this.#lines.delete(key);
-    });
-    return line.last;
+    const through = this.#add(relayed, share);
+    const before = urgent ? Promise.resolve() : line.last;
+    return line.last = before.then(() => this.#post(relayed, backend))
+      .then(() => {
+        through();
+        if (--line.length === 0) this.#lines.delete(key);
+      });
+  }
+
+  #refuse(server?: string): Promise<void> {
+    this.#options.log.warn(
+      "too many messages of clients on their way",
+      server === undefined ? {} : { server },
+    );
+    return Promise.resolve();
+  }
+
+  /** Whether there is room for a message, in a server's share too. */
+  #fits({ bytes }: Relayed, share?: string): boolean {
+    const { relayedMessages, relayedBytes } = this.#options;
+    const fits = (load: Load, part: number) =>
+      load.messages < part * relayedMessages &&
+      // Alone, any message has its turn: its own limit is another.
+      (load.bytes === 0 ||
+        load.bytes + bytes.byteLength <= part * relayedBytes);
+    return fits(this.#load, 1) &&
+      (share === undefined || fits(this.#loadOf(share), SERVER_SHARE));
+  }
+
+  /** Counts a message in; what is returned counts it out. */
+  #add({ bytes }: Relayed, share?: string): () => void {
+    const count = (messages: 1 | -1) => {
+      const shares = share === undefined ? [] : [this.#loadOf(share)];
+      for (const load of [this.#load, ...shares]) {
+        load.messages += messages;
+        load.bytes += messages * bytes.byteLength;
+      }
+    };
+    count(1);
+    return () => count(-1);
+  }
+
+  /** There is one for each server that was ever sent a message. */
+  #loadOf(share: string): Load {
+    const load = this.#loads.get(share) ?? { messages: 0, bytes: 0 };
+    this.#loads.set(share, load);
+    return load;
   }
 
   /** Never rejects. */
@@ -197,7 +255,7 @@ export class Relay {
       const response = await fetch(backend.server, {
         method: "POST",
         headers,
-        body: Uint8Array.from(bytes),
+        body: bytes as Uint8Array<ArrayBuffer>,
         signal: late.signal,
       });
       await this.#hear(response, relayed.session.id, backend);

@@ -195,10 +195,44 @@ Deno.test("an answer that is JSON is let go, however long", async () => {
   assertEquals(world.complaints, []);
 });
 
+Deno.test("what is urgent waits for nothing before it, not for its server either", async () => {
+  const world = new World({ timeoutMs: 60_000 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.answers.set(
+    "a",
+    () => promise.then(() => new Response(null, { status: 202 })),
+  );
+  const all = ["1", "2"].map((text) => world.relay.send(world.message(text)));
+  for (const text of ["stop 1", "stop 2"]) {
+    all.push(world.relay.send({ ...world.message(text), urgent: true }));
+  }
+  await until(() => world.sent.length === 7, "all but one are sent");
+  assertEquals(world.bodies("a"), "1,stop 1,stop 2");
+  resolve();
+  await Promise.all(all);
+  assertEquals(world.bodies("a"), "1,stop 1,stop 2,2");
+  assertEquals([world.relay.count, world.complaints], [0, []]);
+});
+
+Deno.test("what is urgent waits for no look at the store that hangs", async () => {
+  const world = new World();
+  const { backends } = world;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.backends = () => promise.then(backends);
+  const slow = world.relay.send(world.message("1"));
+  await until(() => world.relay.count === 1, "it is looked up");
+  world.backends = backends;
+  await world.relay.send({ ...world.message("stop"), urgent: true });
+  assertEquals(world.bodies("a"), "stop");
+  resolve();
+  await slow;
+  assertEquals(world.bodies("a"), "stop,1");
+});
+
 const BOUNDS = [
-  { name: "messages in all", limits: { relayedMessages: 3 }, want: 3 },
-  { name: "bytes in all", limits: { relayedBytes: 29 }, want: 2 },
-  { name: "messages for one server", limits: {}, want: 128, sent: 70 },
+  { name: "messages to one server", limits: { relayedMessages: 16 }, want: 4 },
+  { name: "bytes to one server", limits: { relayedBytes: 160 }, want: 4 },
+  { name: "messages for one session", limits: {}, want: 128, sent: 70 },
 ];
 for (const { name, limits, want, sent = 4 } of BOUNDS) {
   Deno.test(`so many ${name} are on their way, and no more`, async () => {
@@ -216,9 +250,53 @@ for (const { name, limits, want, sent = 4 } of BOUNDS) {
     resolve();
     await Promise.all(sending);
     assertEquals(world.sent.length, want);
-    assertEquals(world.complaints.length, 2 * sent - want);
+    assertEquals(world.relay.count, 0);
+    await world.relay.send(world.message("the next"));
+    assertEquals(world.sent.length, want + 2);
   });
 }
+
+Deno.test("a server that hangs takes no more than its share, and others have room", async () => {
+  const world = new World({ timeoutMs: 60_000, relayedMessages: 32 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.answers.set(
+    "a",
+    () => promise.then(() => new Response(null, { status: 202 })),
+  );
+  const sending: Promise<void>[] = [];
+  for (let i = 0; i < 20; i++) {
+    sending.push(world.relay.send(world.message(`${i}`)));
+    await until(
+      () => world.sent.filter(({ to }) => to === "b").length > i,
+      "b has it",
+    );
+  }
+  assertEquals([world.relay.count, world.bodies("a")], [4, "0"]);
+  sending.push(world.relay.send({ ...world.message("stop"), urgent: true }));
+  await until(() => world.bodies("a") === "0,stop", "what is urgent has room");
+  resolve();
+  await Promise.all(sending);
+});
+
+Deno.test("messages that wait for the store are bounded, too", async () => {
+  const world = new World({ relayedMessages: 3 });
+  const { backends } = world;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  world.backends = () => promise.then(backends);
+  const sending = ["1", "2", "3", "4"].map((text) =>
+    world.relay.send(world.message(text))
+  );
+  assertEquals([world.relay.count, world.complaints.length], [3, 1]);
+  resolve();
+  await Promise.all(sending);
+  assertEquals([world.bodies("a"), world.relay.count], ["1,2,3", 0]);
+});
+
+Deno.test("a message that is larger than its share goes when it is the only one", async () => {
+  const world = new World({ relayedBytes: 320 });
+  await world.relay.send(world.message("x".repeat(100)));
+  assertEquals([world.sent.length, world.complaints], [2, []]);
+});
 
 Deno.test("a client waits for what servers answer, but not for long", async () => {
   const world = new World({ timeoutMs: 60_000 });

@@ -30,7 +30,12 @@ import {
 /** Where a message goes. */
 export type MessageRoute =
   | { readonly kind: "nobody"; readonly why: string }
-  | { readonly kind: "all"; readonly bytes: Uint8Array }
+  | {
+    readonly kind: "all";
+    readonly bytes: Uint8Array;
+    /** Whether it waits for nothing: a cancellation, whose call goes on. */
+    readonly urgent: boolean;
+  }
   | {
     readonly kind: "one";
     readonly target: MessageSource;
@@ -66,7 +71,8 @@ function routeNotification(
   const token = method === "notifications/progress"
     ? params?.progressToken
     : undefined;
-  return token && toOne(body, span, token) || toAll(body, span);
+  const urgent = method === "notifications/cancelled";
+  return token && toOne(body, span, token) || toAll(body, span, urgent);
 }
 
 function routeResponse(
@@ -83,8 +89,12 @@ function routeResponse(
     : toAll(body, span);
 }
 
-function toAll(body: Uint8Array, { start, end }: Span): MessageRoute {
-  return { kind: "all", bytes: body.subarray(start, end) };
+function toAll(
+  body: Uint8Array,
+  { start, end }: Span,
+  urgent = false,
+): MessageRoute {
+  return { kind: "all", bytes: body.subarray(start, end), urgent };
 }
 
 /** The message with the server's own id, where this one names a server. */

@@ -105,3 +105,22 @@ for (const { name, message, capabilities, want } of CASES) {
     assertEquals(routed(batch, 1, capabilities), want, "in a batch");
   });
 }
+
+for (
+  const [method, urgent] of [
+    ["notifications/cancelled", true],
+    ["notifications/roots/list_changed", false],
+    ["notifications/cancelled/x", false],
+  ] as const
+) {
+  Deno.test(`routeMessage() has ${method} ${urgent ? "go past" : "behind"} others`, () => {
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ jsonrpc: "2.0", method }),
+    );
+    const message = scan(bytes);
+    assert(message.kind === "notification");
+    const route = routeMessage(bytes, message, {});
+    assert(route.kind === "all");
+    assertEquals(route.urgent, urgent);
+  });
+}

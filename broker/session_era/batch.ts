@@ -1,6 +1,6 @@
 /**
- * What may not be in a batch (2025-03-26): requests that Envoy carries to
- * their server, since a batch has no single one. Pure.
+ * What of a batch (2025-03-26) is not the broker's to answer: requests that
+ * Envoy carries to their server, since a batch has no single one. Pure.
  *
  * @module
  */
@@ -18,15 +18,24 @@ const ROUTED: readonly string[] = [
   "completion/complete",
 ];
 
-/** Refuses a request that has to be sent by itself; undefined for others. */
-export function refuseInBatch({ method }: RequestMessage): Answer | undefined {
-  if (!ROUTED.includes(method)) return undefined;
+/** Whether a request is a server's to answer. */
+export function isRouted({ method }: RequestMessage): boolean {
+  return ROUTED.includes(method);
+}
+
+/**
+ * Refuses a request that has to be sent by itself, where nobody does so;
+ * undefined for others.
+ */
+export function refuseInBatch(request: RequestMessage): Answer | undefined {
+  if (!isRouted(request)) return undefined;
   return {
     kind: "refused",
     refusal: {
       kind: "invalid request",
       detail:
-        `the gateway takes ${method} in no batch and has not run it: send it as a single message`,
+        `the gateway takes ${request.method} in no batch and has not run it: ` +
+        "send it as a single message, or have its broker started with --gateway-url",
     },
   };
 }

@@ -30,6 +30,9 @@ import type {
   Sessions,
 } from "../../shared/sessions/sessions.ts";
 import { readBody } from "../../shared/body.ts";
+import { answerBatch } from "../batches/answer_batch.ts";
+import { type BatchGateway, callThrough } from "../batches/gateway_calls.ts";
+import type { BatchHead } from "../batches/gateway_request.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
@@ -38,7 +41,7 @@ import type { Hub } from "../notifications/hub.ts";
 import { LOG_LEVELS, readLogLevel } from "../relay/log_level.ts";
 import type { Relay, Relayed } from "../relay/relay.ts";
 import { routeMessage } from "../relay/route_message.ts";
-import { refuseInBatch } from "./batch.ts";
+import { isRouted, refuseInBatch } from "./batch.ts";
 import { checkGet, checkPost, checkRevision } from "./head.ts";
 import { readInitialize, writeInitializeResult } from "./initialize.ts";
 import type { ListAnswers, ListClient } from "./list_answers.ts";
@@ -63,6 +66,8 @@ export interface SessionEraOptions {
   readonly held: Pick<HeldStreams, "hold">;
   /** Carries clients' messages to servers. */
   readonly relay: Pick<Relay, "send" | "sendTo" | "ask">;
+  /** Takes the calls in a batch; without it they are refused. */
+  readonly gateway?: BatchGateway | undefined;
   /** Whether a server declared that it has log messages. */
   readonly logs: (server: string) => boolean;
   /** Largest body, bytes. */
@@ -204,7 +209,12 @@ class Endpoint {
     const client = clientOf(request, session.value, view.value);
     const sender = senderOf(request, session.value);
     if (scanned.kind === "batch") {
-      return this.#batch(body, scanned, client, sender);
+      const { headers, url } = request;
+      return this.#batch(body, scanned, client, sender, {
+        headers,
+        url,
+        caller,
+      });
     }
     if (scanned.kind !== "request") {
       this.#tell(body, scanned, sender);
@@ -222,7 +232,9 @@ class Endpoint {
     batch: Batch,
     client: ListClient,
     sender: Sender,
+    head: BatchHead,
   ): Promise<Response> {
+    const { gateway } = this.#options;
     const { session } = sender;
     if (session.revision !== DEFAULT_SESSION_REVISION) {
       return refuse({
@@ -247,6 +259,22 @@ class Endpoint {
       if (one.kind !== "request") this.#tell(body, one, sender);
     }
     if (requests.length === 0) return accepted();
+    const calls = gateway === undefined ? [] : requests.filter(isRouted);
+    if (gateway !== undefined && calls.length > 0) {
+      return eventStream(answerBatch({
+        own: requests.filter((one) => !isRouted(one)).map((one) => ({
+          id: one.id,
+          respond: async () =>
+            writeAnswer(
+              one.id,
+              await this.#answer(body, one, client, sender),
+            ),
+        })),
+        calls: calls.map(({ id, span }) =>
+          callThrough(gateway, head, id, body.subarray(span.start, span.end))
+        ),
+      }, gateway.settings));
+    }
     return json(writeBatch(
       await Promise.all(
         requests.map(async (one) => {
@@ -309,7 +337,7 @@ class Endpoint {
         });
         break;
       case "all":
-        relay.send({ ...sender, bytes: route.bytes });
+        relay.send({ ...sender, bytes: route.bytes, urgent: route.urgent });
         break;
       case "one":
         relay.sendTo(route.target, { ...sender, bytes: route.bytes });
@@ -339,13 +367,7 @@ class Endpoint {
       if (stream === undefined) return refuse({ kind: "too many streams" });
       const { body } = stream;
       await held.hold(session.value, authorizationOf(request));
-      return new Response(body, {
-        headers: {
-          "content-type": "text/event-stream",
-          "cache-control": "no-cache, no-transform",
-          "x-accel-buffering": "no",
-        },
-      });
+      return eventStream(body);
     });
   }
 
@@ -389,6 +411,16 @@ class Endpoint {
       ? { kind: "refused", refusal: { kind: "unknown virtual server" } }
       : { kind: "found", value: view };
   }
+}
+
+function eventStream(body: ReadableStream<Uint8Array<ArrayBuffer>>): Response {
+  return new Response(body, {
+    headers: {
+      "content-type": "text/event-stream",
+      "cache-control": "no-cache, no-transform",
+      "x-accel-buffering": "no",
+    },
+  });
 }
 
 /** Who sends: a session, and the credential that it came with. */

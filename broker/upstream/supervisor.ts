@@ -80,6 +80,8 @@ export interface SupervisorOptions {
   readonly random: () => number;
   /** How patient to be. */
   readonly patience: Patience;
+  /** Is told when a server that had failed is well again. */
+  readonly onRecovered?: (server: string) => void;
   /**
    * Is told when a server whose lists differ by caller says which of them
    * changed; none where it may have said so while nobody heard it.
@@ -298,7 +300,7 @@ export class Supervisor {
       session.kinds.every((kind) => lists[kind].health.failures > 0)
     ) throw failure;
     this.#lists = lists;
-    this.#health = HEALTHY;
+    this.#recover();
     this.#set({
       state: "ready",
       tried: true,
@@ -308,6 +310,12 @@ export class Supervisor {
       problems: LIST_KINDS.flatMap((kind) => lists[kind].problems),
       ...(latencyMs === undefined ? {} : { latencyMs }),
     }, "replace");
+  }
+
+  #recover(): void {
+    const failed = this.#health.failures > 0;
+    this.#health = HEALTHY;
+    if (failed) this.#options.onRecovered?.(this.#snapshot.server.name);
   }
 
   /** A list that fails is kept through the grace, unless it is none at all. */
@@ -406,7 +414,7 @@ export class Supervisor {
 
   /** The server is there, and tells nobody but callers more than that. */
   #callersOnly(error: UpstreamError): "callers only" {
-    this.#health = HEALTHY;
+    this.#recover();
     this.#set({
       state: "ready",
       tried: true,

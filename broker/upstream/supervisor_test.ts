@@ -30,6 +30,7 @@ class Watched implements AsyncDisposable {
   readonly supervisor: Supervisor;
   /** What was said of lists that differ by caller. */
   readonly callerLists: string[] = [];
+  recoveries = 0;
   changes = 0;
 
   constructor(
@@ -57,6 +58,7 @@ class Watched implements AsyncDisposable {
           now: () => performance.now(),
         }, signal),
       onChange: () => this.changes++,
+      onRecovered: () => void this.recoveries++,
       log: this.log,
       now: () => performance.now(),
       wait: waitOnTimer,
@@ -199,6 +201,7 @@ Deno.test("a restarted server gets a new session and falters not once", async ()
   await watched.lists("new");
   assertEquals(watched.states, ["ready", "listed again"]);
   assertEquals(server.count("initialize"), 2);
+  assertEquals(watched.recoveries, 0);
 });
 
 Deno.test("a server that falters keeps its list through the grace, then loses it", async () => {
@@ -216,6 +219,7 @@ Deno.test("a server that falters keeps its list through the grace, then loses it
   await watched.reaches("ready");
   assertEquals(watched.now.lastError, undefined);
   assertEquals(watched.states, ["ready", "degraded", "failed", "ready"]);
+  assertEquals(watched.recoveries, 1);
 });
 
 for (const method of ["initialize", "tools/list"]) {
@@ -283,6 +287,7 @@ Deno.test("a successor keeps the list of the same server until it has its own", 
   setTools(server, "b");
   server.hangsOn = [];
   await second.lists("b");
+  assertEquals(second.recoveries, 0);
 });
 
 const ALL_CAPABILITIES =

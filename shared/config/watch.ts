@@ -18,9 +18,16 @@
  * @module
  */
 
-import type { LogFields, Logger } from "../log.ts";
-import { formatProblem, parseConfig } from "./parse.ts";
-import type { ConfigProblem, GatewayConfig } from "./model.ts";
+import type { LogFields } from "../log.ts";
+import {
+  type ConfigListeners,
+  type ConfigState,
+  InForce,
+} from "./_in_force.ts";
+import type { ConfigProblem } from "./model.ts";
+import { parseConfig } from "./parse.ts";
+
+export type { ConfigListeners, ConfigState } from "./_in_force.ts";
 
 /** Says that something in a directory changed, until closed. */
 export interface DirectoryWatch extends AsyncIterable<unknown> {
@@ -39,17 +46,11 @@ export interface WatchIo {
 }
 
 /** How to watch a configuration. */
-export interface WatchOptions {
+export interface WatchOptions extends ConfigListeners {
   /** Path of the file, as it is to be named in problems. */
   readonly file: string;
   /** Ends the watching. */
   readonly signal: AbortSignal;
-  /** Takes a configuration into force; the next waits until this is done. */
-  readonly onChange: (config: GatewayConfig) => void | Promise<void>;
-  /** Hears the problems, [] for none, whenever they change. */
-  readonly onProblems?: (problems: readonly ConfigProblem[]) => void;
-  /** Gets every problem of each distinct content, and versions in force. */
-  readonly log: Logger;
   /** Files and timers; those of Deno by default. */
   readonly io?: WatchIo;
   /** Milliseconds without a change after which a write counts as complete. */
@@ -58,14 +59,6 @@ export interface WatchOptions {
   readonly settleMs?: number;
   /** Milliseconds between looks at the file while nothing is announced. */
   readonly pollMs?: number;
-}
-
-/** What is in force, and what is wrong with the file now. */
-export interface ConfigState {
-  /** The configuration in force; absent while there has been no valid one. */
-  readonly config?: GatewayConfig;
-  /** Problems and warnings of the file as it is now. */
-  readonly problems: readonly ConfigProblem[];
 }
 
 /** A watched configuration. */
@@ -139,7 +132,7 @@ class FileWatch implements ConfigWatch {
   #seen: Content | undefined;
   /** Text of the configuration in force. */
   #goodText = "";
-  #state: ConfigState = { problems: [] };
+  readonly #inForce: InForce;
   #directory: DirectoryWatch | undefined;
   #pump: Promise<void> = Promise.resolve();
   #directoryFault = "";
@@ -149,6 +142,7 @@ class FileWatch implements ConfigWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    this.#inForce = new InForce(options.file, options);
     this.#io = options.io ?? DENO_IO;
     this.#debounceMs = options.debounceMs ?? 50;
     this.#settleMs = options.settleMs ?? 400;
@@ -156,7 +150,7 @@ class FileWatch implements ConfigWatch {
   }
 
   get state(): ConfigState {
-    return this.#state;
+    return this.#inForce.state;
   }
 
   get done(): Promise<void> {
@@ -236,77 +230,17 @@ class FileWatch implements ConfigWatch {
     this.#seen = content;
     const { file } = this.#options;
     if (content.kind === "unreadable") {
-      return this.#refuse([unreadable(file, content.reason)]);
+      return this.#inForce.refuse([unreadable(file, content.reason)]);
     }
     const { text } = content;
     const result = parseConfig(text, { file });
-    if (!result.ok) return this.#refuse(result.problems);
+    if (!result.ok) return this.#inForce.refuse(result.problems);
     const cut = this.#isShortened(text) && endsInsideLine(text, this.#goodText);
-    if (cut && result.config.version !== this.#state.config?.version) {
-      return this.#refuse([cutOff(file, text)]);
+    if (cut && result.config.version !== this.state.config?.version) {
+      return this.#inForce.refuse([cutOff(file, text)]);
     }
     this.#goodText = text;
-    await this.#accept(result.config, result.problems);
-  }
-
-  /** Replaces the configuration in force, unless it is the same. */
-  async #accept(
-    config: GatewayConfig,
-    problems: readonly ConfigProblem[],
-  ): Promise<void> {
-    const before = this.#state.config;
-    const changed = before?.version !== config.version;
-    // The same version keeps the same object: nothing to do for anyone.
-    const inForce = changed ? config : before ?? config;
-    this.#setState({ config: inForce, problems });
-    for (const problem of problems) {
-      this.#log("warn", "configuration warning", {
-        problem: formatProblem(problem),
-      });
-    }
-    if (!changed) {
-      this.#log("info", "configuration unchanged", { config: config.version });
-      return;
-    }
-    this.#log("info", "configuration in force", {
-      config: config.version,
-      servers: config.servers.length,
-    });
-    try {
-      await this.#options.onChange(config);
-    } catch (error) {
-      this.#log("error", "configuration change failed", {
-        config: config.version,
-        error: String(error),
-      });
-    }
-  }
-
-  /** Reports a content and keeps what is in force. */
-  #refuse(problems: readonly ConfigProblem[]): void {
-    const { config } = this.#state;
-    this.#setState({ ...(config ? { config } : {}), problems });
-    for (const problem of problems) {
-      this.#log(
-        problem.severity === "error" ? "error" : "warn",
-        "configuration refused",
-        { problem: formatProblem(problem) },
-      );
-    }
-    this.#log("warn", "configuration kept", {
-      config: config?.version ?? "none",
-    });
-  }
-
-  #setState(state: ConfigState): void {
-    this.#state = state;
-    try {
-      this.#options.onProblems?.(state.problems);
-    } catch (error) {
-      this.#log("error", "configuration report failed", {
-        error: String(error),
-      });
-    }
+    await this.#inForce.accept(result.config, result.problems);
   }
 
   #log(level: "info" | "warn" | "error", message: string, fields: LogFields) {

@@ -5,22 +5,18 @@
  * @module
  */
 
-import { fileAccessLog, METADATA_NAMESPACE } from "./access_log.ts";
+import { fileAccessLog } from "./access_log.ts";
 import { fileSource } from "./bootstrap.ts";
 import { address, ROUTER_CLUSTER } from "./cluster.ts";
+import { bufferLimit, extProcFilter } from "./ext_proc.ts";
 import { any, type JsonObject, seconds } from "./json.ts";
 import { localReplies } from "./local_reply.ts";
 import type { EnvoyOptions } from "./options.ts";
-import { retryElsewhere } from "./retry.ts";
 import { ROUTE_CONFIG } from "./route.ts";
 
 /** Name of the listener. */
 export const LISTENER = "mcp";
 
-/** Room above the body limit: the router refuses a large body before Envoy does. */
-const BUFFER_MARGIN = 64 * 1024;
-/** Seconds that the router may take; above the 8 s of a backend's handshake. */
-const MESSAGE_TIMEOUT_S = 10;
 /** Seconds for a client to send its request headers. */
 const REQUEST_HEADERS_TIMEOUT_S = 10;
 /** Seconds for a client to send a whole request. */
@@ -29,50 +25,6 @@ const REQUEST_TIMEOUT_S = 60;
 const CLIENT_IDLE_S = 900;
 /** Largest request header block in KiB. */
 const MAX_HEADERS_KB = 64;
-
-/** Where Envoy's authentication leaves the claims that a session is bound to. */
-const IDENTITY_NAMESPACES: readonly string[] = ["envoy.filters.http.jwt_authn"];
-
-function extProcFilter({ routers }: EnvoyOptions): JsonObject {
-  return {
-    name: "envoy.filters.http.ext_proc",
-    typed_config: any(
-      "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-      {
-        grpc_service: {
-          envoy_grpc: { cluster_name: ROUTER_CLUSTER },
-          timeout: seconds(MESSAGE_TIMEOUT_S),
-          ...(routers.length > 1 ? { retry_policy: retryElsewhere() } : {}),
-        },
-        message_timeout: seconds(MESSAGE_TIMEOUT_S),
-        failure_mode_allow: false,
-        // Headers of every request, to strip what a client forged. The body,
-        // and the response's headers, only where the router asks for them.
-        processing_mode: {
-          request_header_mode: "SEND",
-          response_header_mode: "SKIP",
-          request_body_mode: "NONE",
-          response_body_mode: "NONE",
-          // A trailer would pass everything that is removed from the headers.
-          request_trailer_mode: "SEND",
-          response_trailer_mode: "SKIP",
-        },
-        allow_mode_override: true,
-        // Whether a server answered or Envoy in its place.
-        response_attributes: ["response.code_details"],
-        // :authority and :path are the router's to set; x-envoy-* is nobody's,
-        // and an attempt fails the request instead of going unnoticed.
-        mutation_rules: { allow_all_routing: true, disallow_is_error: true },
-        // A route is never one that a header of the client's chose.
-        route_cache_action: "CLEAR",
-        metadata_options: {
-          forwarding_namespaces: { untyped: IDENTITY_NAMESPACES },
-          receiving_namespaces: { untyped: [METADATA_NAMESPACE] },
-        },
-      },
-    ),
-  };
-}
 
 /**
  * Takes in a whole body before the router sees anything of the request. The
@@ -84,7 +36,7 @@ function bufferFilter(options: EnvoyOptions): JsonObject {
   return {
     name: "envoy.filters.http.buffer",
     typed_config: any("envoy.extensions.filters.http.buffer.v3.Buffer", {
-      max_request_bytes: options.maxBodyBytes + BUFFER_MARGIN,
+      max_request_bytes: bufferLimit(options.maxBodyBytes),
     }),
   };
 }
@@ -105,7 +57,10 @@ function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
     rds: { route_config_name: ROUTE_CONFIG, config_source: fileSource(rds) },
     http_filters: [
       bufferFilter(options),
-      extProcFilter(options),
+      extProcFilter({
+        cluster: ROUTER_CLUSTER,
+        manyRouters: options.routers.length > 1,
+      }),
       routerFilter(),
     ],
     local_reply_config: localReplies(),
@@ -160,7 +115,7 @@ export function listener(options: EnvoyOptions, rds: string): JsonObject {
     ...(options.listen.kind === "tcp"
       ? { connection_balance_config: { exact_balance: {} } }
       : {}),
-    per_connection_buffer_limit_bytes: options.maxBodyBytes + BUFFER_MARGIN,
+    per_connection_buffer_limit_bytes: bufferLimit(options.maxBodyBytes),
     filter_chains: [{
       filters: [{
         name: "envoy.filters.network.http_connection_manager",

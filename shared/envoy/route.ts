@@ -25,7 +25,7 @@ export const ROUTE_CONFIG = "mcp";
  * browser or proxy is nobody else's, and a server behind us would judge the
  * origin of a page that it never served.
  */
-const NEVER_FORWARDED: readonly string[] = [
+export const NEVER_FORWARDED: readonly string[] = [
   "cookie",
   "origin",
   "proxy-authorization",

@@ -248,6 +248,7 @@ export async function startLocalGateway(
         ...common,
         listen: `${HOST}:${endpoint.port}`,
         "internal-listen": internal,
+        "gateway-url": `http://${HOST}:${port}`,
       }, options.brokerArgs),
       ready: (signal) => programReady(`http://${internal}`, signal),
     })

@@ -30,6 +30,8 @@ export interface EventRewriting {
   readonly source: MessageSource;
   /** Whether the client takes several messages in one event. */
   readonly batches: boolean;
+  /** Whether the client takes an event without a message. */
+  readonly primes: boolean;
   /** Told of each message. */
   readonly onMessage: (message: RewrittenMessage) => void;
   /** Told of an event that has an id. */
@@ -54,7 +56,8 @@ interface Fields {
  *
  * @param event Its lines with their ends, without the blank one; the last may
  * be cut.
- * @returns The very input where nothing had to change.
+ * @returns The very input where nothing had to change; nothing where the client
+ * must not see the event.
  */
 export function rewriteEvent(
   event: Uint8Array,
@@ -62,6 +65,7 @@ export function rewriteEvent(
 ): Uint8Array {
   const { id, data } = readFields(event);
   const idEdit = editOfId(event, id, rewriting);
+  if (isPriming(data) && !rewriting.primes) return NOTHING;
   if (data === undefined) return edited(event, idEdit);
   if (kindOf(data, { start: 0, end: data.length }) !== "array") {
     const message = rewriteServerMessage(data, rewriting.source);
@@ -87,6 +91,11 @@ export function rewriteEventId(
 ): Uint8Array {
   const { id } = readFields(event, false);
   return edited(event, editOfId(event, id, rewriting));
+}
+
+/** Data that is no message: it tells of the id, and when to come back. */
+function isPriming(data: Uint8Array | undefined): boolean {
+  return data !== undefined && data.every((byte) => byte === LF);
 }
 
 /** Reads an event's fields; without its data, cut lines do not count. */

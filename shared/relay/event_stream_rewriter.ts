@@ -40,6 +40,12 @@ export interface EventStreamOptions {
    */
   readonly batches: boolean;
   /**
+   * Whether the client takes an event without a message, which since
+   * 2025-11-25 begins a stream that can be taken up again. Clients of earlier
+   * revisions choke on it: it is left out. Default: it does.
+   */
+  readonly primes?: boolean;
+  /**
    * Largest event that is rewritten, bytes. Of a larger one only the id is,
    * where it stands within them.
    */
@@ -91,11 +97,14 @@ export class EventStreamRewriter {
   #sawRequest = false;
 
   /** Begins a stream. */
-  constructor({ source, batches, maxEventBytes }: EventStreamOptions) {
+  constructor(
+    { source, batches, primes = true, maxEventBytes }: EventStreamOptions,
+  ) {
     this.#maxEventBytes = maxEventBytes;
     this.#rewriting = {
       source,
       batches,
+      primes,
       onMessage: (message) => this.#note(message),
       onEventId: () => this.#sawEventId = true,
     };
@@ -214,7 +223,8 @@ export class EventStreamRewriter {
       const rewritten = rewrite(event, this.#rewriting);
       if (rewritten === event) return;
       out.push(bytes.subarray(given, eventStart), rewritten);
-      given = end;
+      // What is left out takes the blank line behind it along.
+      given = rewritten.length === 0 ? ends.behind(end) : end;
     };
     for (;;) {
       const lineEnd = ends.next(this.#scanned);

@@ -8,7 +8,12 @@ import { writeRoutedEventId } from "./routed_id.ts";
 
 const SOURCE = { server: "weather", tag: "aBcDeF12" };
 const R = "mcpgw:aBcDeF12:weather:";
-const OPTIONS = { source: SOURCE, batches: true, maxEventBytes: 1 << 20 };
+const OPTIONS = {
+  source: SOURCE,
+  batches: true,
+  primes: true,
+  maxEventBytes: 1 << 20,
+};
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) =>
@@ -425,6 +430,29 @@ Deno.test("EventStreamRewriter gives bytes that nobody writes to again", () => {
   rewriter.push(encode("\n\n"), false);
   assertEquals(decode(first), "data: 12\n\n");
 });
+
+for (const end of ["\n", "\r", "\r\n"]) {
+  Deno.test(`EventStreamRewriter leaves out events without a message for a client that chokes on them, lines ending in ${JSON.stringify(end)}`, () => {
+    const stream = [
+      "id: 0\nretry: 5\ndata: \n\n",
+      ": comment\n\n",
+      `id: 1\ndata: ${TOLD}\n\n`,
+      "data\nid: 2\n\n",
+      "id: 3\n\n",
+      "data:\ndata:\n\n",
+    ].map((event) => event.replaceAll("\n", end));
+    const want = [1, 2, 4].map((n) => stream[n]).join("")
+      .replace("id: 1", `id: ${R}1`).replace("id: 3", `id: ${R}3`);
+    const bytes = encode(stream.join(""));
+    assertEquals(decode(rewritten([bytes], { primes: false })), want);
+    // A line end of two bytes that is cut in half leaves one of them.
+    if (end.length > 1) return;
+    for (let at = 0; at < bytes.length; at++) {
+      const cut = cutAt(bytes, [at]);
+      assertEquals(decode(rewritten(cut, { primes: false })), want);
+    }
+  });
+}
 
 Deno.test("EventStreamRewriter says what it saw", () => {
   const rewriter = new EventStreamRewriter(OPTIONS);

@@ -4,18 +4,25 @@
  * @module
  */
 
-/** Holds up to a fixed number of entries. */
+/** Holds up to a fixed number of entries, or so much of what they weigh. */
 export class Lru<K, V> {
   readonly #limit: number;
+  readonly #weigh: (key: K, value: V) => number;
   readonly #entries = new Map<K, V>();
+  #weight = 0;
 
   /**
    * Makes an empty one.
    *
-   * @param limit Most entries that are kept.
+   * @param limit Most that is kept.
+   * @param weigh How much of that an entry takes; 1 unless given.
    */
-  constructor(limit: number) {
+  constructor(
+    limit: number,
+    weigh: (key: K, value: V) => number = () => 1,
+  ) {
     this.#limit = limit;
+    this.#weigh = weigh;
   }
 
   /** Number of entries. */
@@ -33,19 +40,22 @@ export class Lru<K, V> {
     return value;
   }
 
-  /** Adds or replaces an entry and drops the oldest one over the limit. */
+  /** Adds or replaces an entry and drops the oldest ones over the limit. */
   set(key: K, value: V): void {
-    this.#entries.delete(key);
+    this.delete(key);
     this.#entries.set(key, value);
-    if (this.#entries.size <= this.#limit) return;
+    this.#weight += this.#weigh(key, value);
     for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      return;
+      if (this.#weight <= this.#limit) return;
+      this.delete(oldest);
     }
   }
 
   /** Removes an entry. */
   delete(key: K): void {
+    const value = this.#entries.get(key);
+    if (value === undefined) return;
     this.#entries.delete(key);
+    this.#weight -= this.#weigh(key, value);
   }
 }

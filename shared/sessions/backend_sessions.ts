@@ -86,8 +86,10 @@ const FIRST_POLL_MS = 10;
 const LAST_POLL_MS = 250;
 /** Between two attempts to reach a store that did not answer. */
 const INSIST_MS = 250;
-/** Backend sessions remembered in this process: some per client session. */
-const CACHED = 50_000;
+/** Bytes of backend sessions remembered in this process: some 30,000. */
+const CACHED_BYTES = 16 * 1024 * 1024;
+/** What one takes besides its key and its sealed form. */
+const ENTRY_BYTES = 256;
 
 const NEVER = new AbortController().signal;
 
@@ -118,7 +120,11 @@ interface Order {
 /** Opens, remembers and forgets backend sessions. */
 export class BackendSessions {
   readonly #options: BackendSessionsOptions;
-  readonly #cache = new Lru<string, Cached>(CACHED);
+  readonly #cache = new Lru<string, Cached>(
+    CACHED_BYTES,
+    // What was unsealed is about as long.
+    (key, { sealed }) => ENTRY_BYTES + key.length + 2 * sealed.byteLength,
+  );
   readonly #flights = new Map<string, Flight>();
   /** The bytes that a value was read from, for compare-and-forget. */
   readonly #sealedBytes = new WeakMap<BackendSession, Uint8Array>();

@@ -15,6 +15,7 @@ import { createHash } from "node:crypto";
 import { createClient, ErrorReply, RESP_TYPES } from "@redis/client";
 import { LIMITS } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import { waitOnTimer } from "../wait_on_timer.ts";
 import { parseStoreUrl, type RedisAddress } from "./store_url.ts";
 
 /** How to connect. */
@@ -240,7 +241,7 @@ export class RedisConnection {
       } catch (error) {
         if (!signal.aborted) this.#why = error;
       }
-      await pause(pauseMs, signal);
+      await waitOnTimer(pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
     }
   }
@@ -335,20 +336,6 @@ function isRefusal(error: unknown): boolean {
 function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof ErrorReply &&
     error.cause.message.startsWith("NOSCRIPT");
-}
-
-/** Waits; shorter where the signal is aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, ms);
-    signal.addEventListener("abort", wake, { once: true });
-  });
 }
 
 function said(cause: unknown): string {

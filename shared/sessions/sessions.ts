@@ -146,8 +146,12 @@ export interface SessionDetails {
 
 /** A tombstone outlives its token on replicas whose clocks are behind. */
 const CLOCK_SKEW_MS = 300_000;
-/** Verified tokens remembered in this process. */
-const CACHED = 20_000;
+/**
+ * Characters of verified tokens remembered in this process: as many tokens of
+ * the usual length as there may be sessions. What a long one says can take 16
+ * times its length.
+ */
+const CACHED = 400 * LIMITS.sessions;
 /** Longest description of a client that is stored, in characters of JSON. */
 const MAX_DETAILS_LENGTH = 16_384;
 
@@ -174,7 +178,7 @@ export class Sessions {
   readonly #backends: BackendSessions;
   readonly #standing: StandingNotes;
   /** By token. */
-  readonly #known = new Lru<string, Known>(CACHED);
+  readonly #known = new Lru<string, Known>(CACHED, (token) => token.length);
 
   /**
    * Makes one for a store.
@@ -300,7 +304,10 @@ export class Sessions {
     if (found.kind === "refused") return found;
     const { ended, touchedAt, expendable } = found.stored;
     const seenAt = Math.max(touchedAt, before?.seenAt ?? 0);
-    if (ended || this.#isIdle(seenAt, at)) return UNKNOWN;
+    if (ended || this.#isIdle(seenAt, at)) {
+      this.#known.delete(token);
+      return UNKNOWN;
+    }
     const known = { claims, revision, seenAt, touchedAt };
     this.#known.set(token, known);
     if (expendable) this.#touch(known, at);
@@ -541,6 +548,16 @@ export class Sessions {
       session,
       () => this.#standing.unsubscribe(session.id, subscription),
     );
+  }
+
+  /**
+   * Where the client's newest GET stream is; undefined where it has none. What
+   * {@linkcode standing} says, without the work for all else that it says.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async listener(session: ClientSession): Promise<Listener | undefined> {
+    return await this.#standing.listener(session.id);
   }
 
   /**

@@ -147,6 +147,19 @@ export class StandingNotes {
   }
 
   /**
+   * Reads where the client's newest GET stream is, and unseals nothing else:
+   * it is asked for often.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async listener(session: string): Promise<Listener | undefined> {
+    const { store, keys } = this.#options;
+    const notes = await asked(store.notes(session));
+    const note = notes.find(({ kind }) => kind === LISTENER.kind);
+    return note && listenerOf(unseal(keys, placeOf(session, note), note.data));
+  }
+
+  /**
    * Remembers where the client's newest GET stream is; undefined where it has
    * none.
    *

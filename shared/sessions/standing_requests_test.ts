@@ -54,8 +54,10 @@ const STORIES: readonly Story[] = [
         subscriptions: [],
         listener: second,
       });
+      assertEquals(await one.listener(session), second);
       await one.setListener(session, undefined);
       await one.setListener(session, undefined);
+      assertEquals(await two.listener(session), undefined);
       assertEquals((await two.standing(session)).listener, undefined);
       await one.end(session);
       assertEquals(

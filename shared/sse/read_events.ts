@@ -27,6 +27,11 @@ export interface EventStreamLimits {
   readonly eventBytes: number;
   /** Largest whole stream, bytes; without it only events are limited. */
   readonly totalBytes?: number;
+  /**
+   * Told after each chunk how much of an unfinished event is held, characters,
+   * and 0 at the end. False where that is too much, for whatever reason.
+   */
+  readonly mayHold?: (characters: number) => boolean;
 }
 
 /**
@@ -42,6 +47,17 @@ export async function* readEvents(
   body: ReadableStream<Uint8Array>,
   limits: EventStreamLimits,
 ): AsyncGenerator<ServerEvent, void, void> {
+  try {
+    yield* read(body, limits);
+  } finally {
+    limits.mayHold?.(0);
+  }
+}
+
+async function* read(
+  body: ReadableStream<Uint8Array>,
+  { eventBytes, totalBytes, mayHold }: EventStreamLimits,
+): AsyncGenerator<ServerEvent, void, void> {
   const decoder = new TextDecoder();
   let total = 0;
   let pending = "";
@@ -49,9 +65,9 @@ export async function* readEvents(
   let event = new EventBuilder();
   for await (const chunk of smallReads(body)) {
     total += chunk.byteLength;
-    if (limits.totalBytes !== undefined && total > limits.totalBytes) {
+    if (totalBytes !== undefined && total > totalBytes) {
       throw new UpstreamError("too large", {
-        message: `event stream is larger than ${limits.totalBytes} bytes`,
+        message: `event stream is larger than ${totalBytes} bytes`,
       });
     }
     pending += decoder.decode(chunk, { stream: true });
@@ -74,9 +90,15 @@ export async function* readEvents(
     }
     pending = pending.slice(start);
     scannedTo = Math.max(0, pending.length - 1);
-    if (pending.length + event.size > limits.eventBytes) {
+    const held = pending.length + event.size;
+    if (held > eventBytes) {
       throw new UpstreamError("too large", {
-        message: `event is larger than ${limits.eventBytes} bytes`,
+        message: `event is larger than ${eventBytes} bytes`,
+      });
+    }
+    if (mayHold?.(held) === false) {
+      throw new UpstreamError("too large", {
+        message: "too much is held of unfinished events",
       });
     }
   }

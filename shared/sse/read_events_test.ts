@@ -109,3 +109,18 @@ for (const { name, chunk, limits } of TOO_LARGE) {
     assertEquals(sent < 10_000, true);
   });
 }
+
+Deno.test("readEvents() tells what it holds of an unfinished event, and stops where that is too much", async () => {
+  const held: number[] = [];
+  const mayHold = (characters: number) => held.push(characters) < 4;
+  const chunks = ["data: abc\n", "data: d", "\n\ndata: e", "f", "g"];
+  const error = await assertRejects(
+    () =>
+      Array.fromAsync(
+        readEvents(streamOf(chunks.map(encode)), { ...LIMITS, mayHold }),
+      ),
+    UpstreamError,
+  );
+  assertEquals(error.kind, "too large");
+  assertEquals(held, [3, 10, 7, 8, 0]);
+});

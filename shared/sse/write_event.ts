@@ -13,6 +13,8 @@ export interface OutgoingEvent {
   readonly data?: string;
   /** Its id, without line breaks. */
   readonly id?: string;
+  /** Its type, without line breaks; `message` where there is none. */
+  readonly event?: string;
   /** Milliseconds after which the client should come back. */
   readonly retry?: number;
 }
@@ -36,6 +38,9 @@ export function writeEvent(event: OutgoingEvent): Uint8Array<ArrayBuffer> {
   if (event.id !== undefined) {
     // A line break would let the id write lines of its own.
     text += `id: ${event.id.replace(/[\r\n\0]/g, "")}\n`;
+  }
+  if (event.event !== undefined && event.event !== "message") {
+    text += `event: ${event.event.replace(/[\r\n]/g, "")}\n`;
   }
   if (event.retry !== undefined) text += `retry: ${event.retry}\n`;
   if (event.data !== undefined) {

@@ -147,20 +147,6 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     ),
   },
   {
-    what: "calls in a batch",
-    why: "no single request can go to several servers: the gateway refuses " +
-      "them, and says that they have not run",
-    remove: eachExchange((exchange) =>
-      exchange.step === "a call in a batch"
-        ? changeMessages(
-          exchange,
-          (message) =>
-            JSON.stringify(at(message, "id")) === '"b4"' ? "answered" : message,
-        )
-        : exchange
-    ),
-  },
-  {
     what: "pages and cursors",
     why: "the gateway pages its own, merged list; what counts is the whole",
     remove: (transcript) => ({

@@ -376,6 +376,41 @@ export const SCRIPT: readonly Step[] = [
       ]),
   },
   {
+    step: "a call in a batch that tells of its progress",
+    needs: ["batches"],
+    act: (client) => {
+      const method = "notifications/progress";
+      const notifications = [1, 2].map((progress) => ({
+        stream: "call",
+        method,
+        params: { progress, total: 2 },
+      }));
+      return client.batch([{
+        jsonrpc: "2.0",
+        id: "b5",
+        method: "tools/call",
+        params: client.callOf("notify", { notifications }, {
+          progressToken: "batched",
+        }),
+      }]);
+    },
+  },
+  {
+    step: "a call in a batch that asks",
+    needs: ["batches", "asked"],
+    act: async (client) => {
+      client.answer = (request) =>
+        client.respond(request, { result: { roots: [] } });
+      const asked = { stream: "call", method: "roots/list" };
+      await client.batch([{
+        jsonrpc: "2.0",
+        id: "b6",
+        method: "tools/call",
+        params: client.callOf("ask", asked),
+      }]);
+    },
+  },
+  {
     step: "the GET stream is taken up again",
     needs: ["resumable", "urls"],
     act: async (client) => {

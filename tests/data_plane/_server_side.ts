@@ -36,11 +36,6 @@ export const UNHEARD: readonly Unheard[] = [
       at(message, "params", "uri") === "nowhere://x",
   },
   {
-    what: "calls in a batch",
-    why: "the gateway refuses them",
-    is: (message) => at(message, "id") === "b4",
-  },
-  {
     what: "answers to what nobody asked",
     why: "an answer goes to the server that asked",
     is: (message) => JSON.stringify(at(message, "id")) === "4711",

@@ -59,6 +59,10 @@ const STREAMS: readonly { readonly name: string; readonly text: string }[] = [
     text: event(progress(1)) + event(result("é".repeat(1_500_000))),
   },
   {
+    name: "a result larger than any request",
+    text: event(result("x".repeat(6_000_000))),
+  },
+  {
     name: "comments, other line ends, unknown fields and no JSON",
     text: `: hi\n\n${event(progress(1), "event: message\r\n", "\r\n")}` +
       `retry: 5\nx: y\n\ndata: {no\ndata: JSON\n\n: keep-alive\n` +
@@ -117,7 +121,9 @@ for (const { name, text } of STREAMS) {
         const { url } = gateway;
         const { session } = await gateway.connect(client.options);
         const sent = encode(text);
-        const sizes = sent.length > 100_000 ? [30_000] : [90, 700, 5_000];
+        const sizes = sent.length > 100_000
+          ? [30_000, sent.length]
+          : [90, 700, 5_000];
         for (const size of sizes) {
           server.streams.set(name, cut(sent, size));
           const response = await fetch(url, {

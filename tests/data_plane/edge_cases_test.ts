@@ -31,9 +31,9 @@ const ELSEWHERE: readonly {
     words: "two servers ask two clients with the same id at once",
   },
   {
-    sentence: "A call in a batch on 2025-03-26 is refused, not lost",
-    file: "held_streams_test.ts",
-    words: "in a batch, a call is refused with what to do",
+    sentence: "A call in a batch on 2025-03-26 is run, not lost",
+    file: "batches_test.ts",
+    words: "calls in a batch reach their servers one by one",
   },
   {
     sentence: "Two clients reuse one progressToken; no cross-talk",

@@ -46,6 +46,7 @@ export function directoriesIn(root: string): Directories {
   return {
     config: `${root}/etc`,
     secrets: `${root}/secrets`,
+    serviceAccount: `${root}/service-account`,
     state: `${root}/state`,
     sockets: `${root}/run`,
   };

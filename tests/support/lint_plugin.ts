@@ -56,7 +56,7 @@ const CONFINED: readonly {
   { what: "@grpc/grpc-js", to: ["router/server.ts"] },
   {
     what: "@kubernetes/client-node",
-    to: ["controller/informers.ts", "controller/apply.ts"],
+    to: ["controller/kube/kubeconfig.ts"],
   },
   { what: "proto/gen", to: ["router/envoy.ts", "router/server.ts"] },
 ];

@@ -78,8 +78,8 @@ const cases: readonly Case[] = [
   imports("router/exchange.ts", "npm:@grpc/grpc-js@1.14.7", 1),
   imports("router/exchange.ts", "@grpc/grpc-js/build/src/server.js", 1),
   imports("router/exchange.ts", "@grpc/grpc-js-extra", 0),
-  imports("controller/informers.ts", "@kubernetes/client-node", 0),
-  imports("controller/apply.ts", "@kubernetes/client-node", 0),
+  imports("controller/kube/kubeconfig.ts", "@kubernetes/client-node", 0),
+  imports("controller/kube/apply.ts", "@kubernetes/client-node", 1),
   imports("controller/plan.ts", "@kubernetes/client-node", 1),
   // Tests beside code reach tests/support/, but no other program.
   imports("router/exchange_test.ts", "../tests/support/x.ts", 0),

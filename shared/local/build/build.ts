@@ -16,7 +16,12 @@ import { bundleProgram } from "./bundle.ts";
 import { compileProgram, tellVersion } from "./compile.ts";
 import { getDenoPair, PAIR_TARGET, PAIR_VERSION } from "./deno_pair.ts";
 import type { BUILD_OPTIONS } from "./options.ts";
-import { type Directories, permissionFlags, RECIPES } from "./permissions.ts";
+import {
+  type Directories,
+  permissionFlags,
+  RECIPES,
+  SYSTEM_DIRECTORIES,
+} from "./permissions.ts";
 import { runTool } from "./run_tool.ts";
 
 /** What to build. */
@@ -189,6 +194,8 @@ export function fromOptions(
     directories: {
       config: values.configDir,
       secrets: values.secretsDir,
+      // Kubernetes puts it there, whoever builds.
+      serviceAccount: SYSTEM_DIRECTORIES.serviceAccount,
       state: values.stateDir,
       sockets: values.socketDir,
     },

@@ -15,7 +15,9 @@ for (
     for (const name of [own, "GATEWAY_SIGNING_KEY", "GATEWAY_CONFIG"]) {
       assert(names.includes(name), name);
     }
-    for (const name of names) assertMatch(name, /^GATEWAY_[A-Z_]+$/);
+    for (const name of names) {
+      assertMatch(name, /^(GATEWAY_[A-Z_]+|KUBERNETES_SERVICE_(HOST|PORT))$/);
+    }
   });
 }
 

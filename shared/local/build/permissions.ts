@@ -6,6 +6,7 @@
  * @module
  */
 
+import { SERVICE_ACCOUNT_DIR } from "../../kube/in_cluster.ts";
 import type { ProgramName } from "../programs.ts";
 
 /** Directories that executables are built for, absolute. */
@@ -14,6 +15,8 @@ export interface Directories {
   readonly config: string;
   /** Files that `{file: NAME}` names: read. */
   readonly secrets: string;
+  /** Service account of a pod: read. */
+  readonly serviceAccount: string;
   /** Session store and signing key: read, written. */
   readonly state: string;
   /** Unix sockets to listen on: read, written. */
@@ -24,6 +27,7 @@ export interface Directories {
 export const SYSTEM_DIRECTORIES: Directories = {
   config: "/etc/mcp-gateway",
   secrets: "/run/secrets/mcp-gateway",
+  serviceAccount: SERVICE_ACCOUNT_DIR,
   state: "/var/lib/mcp-gateway",
   sockets: "/run/mcp-gateway",
 };
@@ -53,7 +57,7 @@ export const RECIPES: Readonly<Record<ProgramName, Recipe>> = {
   router: {
     main: "router/main.ts",
     options: { module: "router/options.ts", name: "ROUTER_OPTIONS" },
-    read: ["config", "secrets", "state", "sockets"],
+    read: ["config", "secrets", "serviceAccount", "state", "sockets"],
     write: ["state", "sockets"],
     unset: [
       ...YAML_VARIABLES,
@@ -75,7 +79,7 @@ export const RECIPES: Readonly<Record<ProgramName, Recipe>> = {
   broker: {
     main: "broker/main.ts",
     options: { module: "broker/options.ts", name: "BROKER_OPTIONS" },
-    read: ["config", "secrets", "state", "sockets"],
+    read: ["config", "secrets", "serviceAccount", "state", "sockets"],
     write: ["state", "sockets"],
     unset: YAML_VARIABLES,
   },

@@ -12,6 +12,7 @@ Deno.test("permissionFlags() allows a broker its directories, the network and va
     "--allow-net",
     "--deny-import",
     "--allow-read=/etc/mcp-gateway,/run/secrets/mcp-gateway," +
+    "/var/run/secrets/kubernetes.io/serviceaccount," +
     "/var/lib/mcp-gateway,/run/mcp-gateway",
     "--allow-write=/var/lib/mcp-gateway,/run/mcp-gateway",
     "--allow-env=GATEWAY_CONFIG,GATEWAY_STORE",
