@@ -9,7 +9,7 @@
 
 import { joinBytes } from "../shared/bytes.ts";
 import { LIMITS } from "../shared/limits.ts";
-import type { ClientCapabilities } from "../shared/mcp.ts";
+import { canBeAsked, type ClientCapabilities } from "../shared/mcp.ts";
 import { EventStreamRewriter } from "../shared/relay/event_stream_rewriter.ts";
 import type { MessageSource } from "../shared/relay/routed_id.ts";
 
@@ -35,9 +35,6 @@ export interface RewrittenChunk {
   readonly letGo: boolean;
 }
 
-/** What a client declares that may be asked. */
-const ASKABLE = ["sampling", "elicitation", "roots"];
-
 const NOTHING = new Uint8Array();
 
 /** Rewrites one stream. */
@@ -58,7 +55,7 @@ export class AnswerStream {
     });
     this.#callId = callId;
     this.#mayLetGo = mayLetGo;
-    this.#askable = ASKABLE.some((name) => Object.hasOwn(capabilities, name));
+    this.#askable = canBeAsked(capabilities);
   }
 
   /**

@@ -68,6 +68,25 @@ export type Era = "session" | "stateless";
 /** What a client declared at `initialize`; unknown members are kept. */
 export type ClientCapabilities = Readonly<Record<string, unknown>>;
 
+/** Capabilities by which a client lets servers ask it something. */
+const ASKABLE = ["sampling", "elicitation", "roots"];
+
+/**
+ * Tells whether servers may ask a client more than `ping`, which needs no
+ * capability.
+ *
+ * @example
+ * ```ts
+ * import { canBeAsked } from "./mcp.ts";
+ *
+ * canBeAsked({ elicitation: {} }); // true
+ * canBeAsked({ experimental: {} }); // false
+ * ```
+ */
+export function canBeAsked(capabilities: ClientCapabilities): boolean {
+  return ASKABLE.some((name) => Object.hasOwn(capabilities, name));
+}
+
 /** Name and version of a client or server; unknown members are kept. */
 export interface Implementation {
   /** The program's name, for machines. */

@@ -21,7 +21,7 @@ import type {
   Span,
 } from "../../shared/jsonrpc/message.ts";
 import { replaceText } from "../../shared/jsonrpc/splice.ts";
-import type { ClientCapabilities } from "../../shared/mcp.ts";
+import { canBeAsked, type ClientCapabilities } from "../../shared/mcp.ts";
 import {
   type MessageSource,
   readRoutedId,
@@ -41,9 +41,6 @@ export type MessageRoute =
     readonly target: MessageSource;
     readonly bytes: Uint8Array;
   };
-
-/** Capabilities by which servers may ask something of a client. */
-const ASKABLE = ["sampling", "elicitation", "roots"];
 
 /**
  * Routes a message.
@@ -84,7 +81,7 @@ function routeResponse(
     ? undefined
     : toOne(body, span, { ...idSpan, text: id });
   if (routed !== undefined) return routed;
-  return ASKABLE.some((name) => capabilities[name] !== undefined)
+  return canBeAsked(capabilities)
     ? { kind: "nobody", why: "it names no server" }
     : toAll(body, span);
 }
