@@ -21,6 +21,8 @@ export interface AnswerStreamOptions {
   readonly callId: string | undefined;
   /** Whether the client takes several messages in one event (2025-03-26). */
   readonly batches: boolean;
+  /** Whether the client takes an event without a message (2025-11-25). */
+  readonly primes: boolean;
   /** What the client declared. */
   readonly capabilities: ClientCapabilities;
   /** Whether one more stream may be let go. */
@@ -46,10 +48,9 @@ export class AnswerStream {
 
   /** Begins with nothing read. */
   constructor(options: AnswerStreamOptions) {
-    const { source, callId, batches, capabilities, mayLetGo } = options;
+    const { callId, capabilities, mayLetGo, ...rewriting } = options;
     this.#rewriter = new EventStreamRewriter({
-      source,
-      batches,
+      ...rewriting,
       // A server may ask with all that a client may say.
       maxEventBytes: LIMITS.bodyBytes,
     });

@@ -19,6 +19,7 @@ function send(
     source: { server: "s", tag: "aBcDeF12" },
     callId,
     batches: false,
+    primes: true,
     capabilities,
     mayLetGo: () => budget-- > 0,
   });

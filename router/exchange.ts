@@ -213,7 +213,6 @@ interface RoutedCall {
 
 /** Headers of the client's request that a repeated call keeps. */
 const REPEATED_HEADERS = [
-  "accept",
   "accept-language",
   "user-agent",
   "traceparent",
@@ -443,6 +442,7 @@ export class Exchange {
       source: sourceOf(server, backend),
       callId,
       batches: session.revision === "2025-03-26",
+      primes: session.revision === "2025-11-25",
       capabilities: session.capabilities,
       mayLetGo: () => this.#ports.mayLetGo(),
     });

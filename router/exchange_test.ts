@@ -202,6 +202,7 @@ Deno.test("Exchange routes a call to its server", async () => {
     "x-mcp-tool": "now",
     "mcp-session-id": "weather-1",
     "mcp-protocol-version": "2025-06-18",
+    accept: "application/json, text/event-stream",
     "content-length": String(want.length),
   });
   assertEquals(reroute, true);
@@ -629,6 +630,7 @@ for (const [name, message] of [["response", ANSWER], ["progress", PROGRESS]]) {
       "x-mcp-upstream": "weather-1",
       "mcp-session-id": "weather-0",
       "mcp-protocol-version": "2025-06-18",
+      accept: "application/json, text/event-stream",
       "authorization": "Bearer own",
       "content-length": String(want.length),
     });
@@ -814,6 +816,7 @@ Deno.test("Exchange takes a stream up again at the server that has it", async ()
     "x-mcp-upstream": "weather-1",
     "mcp-session-id": "weather-0",
     "mcp-protocol-version": "2025-06-18",
+    accept: "text/event-stream",
     "last-event-id": "a b",
   });
   assertEquals(headers?.remove, ["x-mcp-tool", "accept-encoding"]);

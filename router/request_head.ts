@@ -5,6 +5,7 @@
  * @module
  */
 
+import { acceptsGet, acceptsPost } from "../shared/accept.ts";
 import type { Refusal } from "../shared/errors.ts";
 import {
   isInternalHeader,
@@ -43,6 +44,8 @@ export interface ReadHead {
   readonly internal: readonly string[];
   /** Headers that came more than once. */
   readonly repeated: readonly string[];
+  /** What the client takes for an answer, where it says so. */
+  readonly accept?: string;
   /** The virtual server asked for by header. */
   readonly virtualServerHeader?: string;
 }
@@ -52,8 +55,10 @@ export function readHead(head: RequestHead): ReadHead {
   const values = new Map<string, string>();
   const internal: string[] = [];
   const repeated: string[] = [];
+  const accept: string[] = [];
   for (const [name, value] of head.headers) {
     if (isInternalHeader(name) && !internal.includes(name)) internal.push(name);
+    if (name === "accept") accept.push(value);
     if (!values.has(name)) values.set(name, value);
     else if (!repeated.includes(name)) repeated.push(name);
   }
@@ -65,6 +70,7 @@ export function readHead(head: RequestHead): ReadHead {
     values,
     internal,
     repeated,
+    ...(accept.length === 0 ? {} : { accept: accept.join() }),
     ...(virtualServerHeader === undefined ? {} : { virtualServerHeader }),
   };
 }
@@ -125,6 +131,7 @@ export type HeadDecision =
  * | other GET, DELETE | broker |
  * | POST of JSON | read body |
  * | POST of anything else, too large, ambiguous | refuse |
+ * | POST, or GET after a server's event, that does not take what may come | refuse |
  * | other methods | refuse |
  */
 export function decideHead(
@@ -166,6 +173,7 @@ export function decideHead(
       const last = head.values.get(LAST_EVENT_HEADER);
       const after = last === undefined ? undefined : readRoutedEventId(last);
       if (after === undefined) return { kind: "broker", ...virtualServer };
+      if (!acceptsGet(head.accept)) return refuse({ kind: "not acceptable" });
       return endOfStream
         ? { kind: "resume", ...virtualServer, after }
         : refuse({ kind: "invalid request", detail: "a GET has no body" });
@@ -212,6 +220,7 @@ function refusedBody(head: ReadHead, maxBytes: number): Refusal | undefined {
       detail: "Content-Encoding is not supported",
     };
   }
+  if (!acceptsPost(head.accept)) return { kind: "not acceptable" };
   const length = Number(head.values.get("content-length") ?? 0);
   if (length > maxBytes) return tooLarge(maxBytes);
   return undefined;

@@ -114,6 +114,29 @@ const heads: readonly HeadCase[] = [
     want: "unsupported media type",
   },
   {
+    name: "reads the body of who takes both kinds of answers, in two headers",
+    input: ["POST", "/mcp", [
+      JSON_TYPE,
+      ["accept", "application/json"],
+      ["accept", "text/event-stream"],
+    ]],
+    want: "read body",
+  },
+  ...["application/json", "text/event-stream", "text/html"]
+    .map((type): HeadCase => ({
+      name: `refuses a call that takes ${type} only`,
+      input: ["POST", "/mcp", [JSON_TYPE, ["accept", type]]],
+      want: "not acceptable",
+    })),
+  {
+    name: "refuses to take up a stream for who takes none",
+    input: ["GET", "/mcp", [
+      ["last-event-id", "mcpgw:aBcDeF12:weather:7"],
+      ["accept", "application/json"],
+    ], true],
+    want: "not acceptable",
+  },
+  {
     name: "refuses a body announced above the limit",
     input: ["POST", "/mcp", [JSON_TYPE, ["content-length", "101"]]],
     want: "body too large",

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { POST_ACCEPT } from "../shared/accept.ts";
 import type { ServerConfig } from "../shared/config/model.ts";
 import { type SecretIo, serverHeaders } from "../shared/config/secrets.ts";
 import { GatewayError } from "../shared/errors.ts";
@@ -56,8 +57,6 @@ export interface OpenRequest {
 const HANDSHAKE_BYTES = 1024 * 1024;
 /** Largest answer that a complete reply of Envoy is made from, bytes. */
 const RUN_BYTES = 1024 * 1024;
-/** What a message that a server answers has to accept. */
-const ACCEPT = "application/json, text/event-stream";
 /**
  * Milliseconds for all that is asked again in a new session: the call that
  * opened it waits for that.
@@ -258,6 +257,7 @@ export class ServerClient {
         body: stream === undefined ? await readWhole(response) : await this
           .#readStream(stream, call, {
             batches: session.revision === "2025-03-26",
+            primes: session.revision === "2025-11-25",
             source: {
               server: server.name,
               tag: backendTag(server.fingerprint, backend.id),
@@ -278,15 +278,15 @@ export class ServerClient {
   async #readStream(
     stream: ReadableStream<Uint8Array>,
     { id, server }: ServerCall,
-    { source, batches, tell }: {
+    { tell, ...rewriting }: {
       readonly source: MessageSource;
       readonly batches: boolean;
+      readonly primes: boolean;
       readonly tell: (text: string) => void;
     },
   ): Promise<Uint8Array> {
     const rewriter = new EventStreamRewriter({
-      source,
-      batches,
+      ...rewriting,
       maxEventBytes: RUN_BYTES,
     });
     const events: Uint8Array[] = [];
@@ -313,7 +313,8 @@ export class ServerClient {
     } catch (error) {
       if (!rewriter.sawEventId) throw error;
     }
-    if (rewriter.sawEventId) return joinBytes(events);
+    const given = joinBytes(events);
+    if (rewriter.sawEventId && given.length > 0) return given;
     throw new UpstreamError("unreachable", {
       message: "the stream ended without an answer",
     });
@@ -370,7 +371,7 @@ function inSession(
   backend: BackendSession,
 ): Headers {
   const sent = new Headers(headers.map(([name, value]) => [name, value]));
-  sent.set("accept", sent.get("accept") ?? ACCEPT);
+  sent.set("accept", POST_ACCEPT);
   sent.set("content-type", "application/json");
   sent.set(VERSION_HEADER, backend.revision);
   if (backend.id !== undefined) sent.set(SESSION_HEADER, backend.id);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { GET_ACCEPT, POST_ACCEPT } from "../shared/accept.ts";
 import type { ServerConfig } from "../shared/config/model.ts";
 import {
   DESTINATION_HEADER,
@@ -85,7 +86,7 @@ export function steerResume(
   after: string,
   forged: readonly string[],
 ): Continue {
-  const { set, remove } = changes(to);
+  const { set, remove } = changes(to, GET_ACCEPT);
   return {
     kind: "continue",
     headers: {
@@ -101,6 +102,7 @@ export function steerResume(
 /** Header changes that take any request to a server, into a session there. */
 function changes(
   { server, backend, own, steering }: Destination,
+  accept = POST_ACCEPT,
 ): HeaderChanges {
   const url = new URL(server.url);
   const set: HeaderEntry[] = [
@@ -111,6 +113,8 @@ function changes(
     [DESTINATION_HEADER, server.name],
     [UPSTREAM_HEADER, server.fingerprint],
     [VERSION_HEADER, backend.revision],
+    // A client may say it in other words, which servers do not all read.
+    ["accept", accept],
     ...own,
   ];
   // What is compressed cannot be rewritten.

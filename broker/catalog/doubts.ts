@@ -1,11 +1,17 @@
 /**
  * What is doubtful about something that is listed all the same: what a person
- * does not see and a model reads, and what some clients do not take. Pure.
+ * does not see and a model reads, what some clients do not take, and what
+ * nobody can call here. Pure.
  *
  * @module
  */
 
-import { members, text } from "../../shared/jsonrpc/values.ts";
+import {
+  asString,
+  kindOf,
+  members,
+  text,
+} from "../../shared/jsonrpc/values.ts";
 import type { KindRow } from "./kinds.ts";
 
 /** Longest name that every common client takes. */
@@ -45,10 +51,23 @@ export function doubtsAbout(
       `its ${key} with prefix has ${exposed.length} characters, and some clients take no more than ${COMMON_NAME_LENGTH}`,
     );
   }
+  if (needsTask(raw)) {
+    doubts.push(
+      "it can be called as a task only, which the gateway does not offer",
+    );
+  }
   for (const [member, found] of invisibleIn(raw, key, name)) {
     doubts.push(`its ${member} has an invisible character, ${found}`);
   }
   return doubts;
+}
+
+/** Whether a tool refuses to be called plainly (2025-11-25, tasks). */
+function needsTask(raw: Uint8Array): boolean {
+  const whole = { start: 0, end: raw.byteLength };
+  const execution = members(raw, whole).get("execution");
+  return execution !== undefined && kindOf(raw, execution) === "object" &&
+    asString(raw, members(raw, execution).get("taskSupport")) === "required";
 }
 
 /** Members that have invisible characters anywhere in them, and the first. */

@@ -93,6 +93,18 @@ const CASES: readonly {
     want: [],
   },
   {
+    name: "a tool that can be called as a task only",
+    item: { name: "t", ...INPUT, execution: { taskSupport: "required" } },
+    want: [
+      'tool "t": it can be called as a task only, which the gateway does not offer',
+    ],
+  },
+  {
+    name: "nothing in a tool that can be called as a task too",
+    item: { name: "t", ...INPUT, execution: { taskSupport: "optional" } },
+    want: [],
+  },
+  {
     name: "nothing in a long URI",
     kind: "resources",
     item: { uri: `a:${"b".repeat(100)}`, name: "n" },

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { acceptsGet, acceptsPost } from "../../shared/accept.ts";
 import type { Refusal } from "../../shared/errors.ts";
 import { VERSION_HEADER } from "../../shared/headers.ts";
 import { isSessionRevision } from "../../shared/mcp.ts";
@@ -22,17 +23,14 @@ export function checkPost(headers: Headers): Refusal | undefined {
       detail: "Content-Encoding is not supported",
     };
   }
-  const accept = headers.get("accept");
-  if (
-    !accepts(accept, "application/json") ||
-    !accepts(accept, "text/event-stream")
-  ) return { kind: "not acceptable" };
-  return undefined;
+  return acceptsPost(headers.get("accept") ?? undefined)
+    ? undefined
+    : { kind: "not acceptable" };
 }
 
 /** Checks a GET. */
 export function checkGet(headers: Headers): Refusal | undefined {
-  if (!accepts(headers.get("accept"), "text/event-stream")) {
+  if (!acceptsGet(headers.get("accept") ?? undefined)) {
     return { kind: "not acceptable" };
   }
   return checkRevision(headers);
@@ -54,18 +52,4 @@ export function checkRevision(headers: Headers): Refusal | undefined {
 function isJson(value: string): boolean {
   return /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i
     .test(value);
-}
-
-/** Whether an Accept header, absent meaning anything, allows a media type. */
-function accepts(accept: string | null, type: string): boolean {
-  if (accept === null) return true;
-  const [group] = type.split("/");
-  return accept.split(",").some((range) => {
-    const [media = "", ...parameters] = range.trim().toLowerCase().split(
-      /\s*;\s*/,
-    );
-    const refused = parameters.some((p) => /^q\s*=\s*0(\.0*)?$/.test(p));
-    return !refused &&
-      (media === type || media === `${group}/*` || media === "*/*");
-  });
 }

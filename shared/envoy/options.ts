@@ -38,6 +38,11 @@ export interface EnvoyOptions {
   readonly underscoreHeaders: UnderscoreHeaders;
   /** Seconds without a byte either way after which a stream is ended. Default 300. */
   readonly streamIdleSeconds: number;
+  /**
+   * The same for a call on its way to a server, which may be silent for as long
+   * as a person takes to answer its question. Default 3,600.
+   */
+  readonly callIdleSeconds: number;
   /** Concurrent HTTP/2 streams per client connection. Default 100. */
   readonly maxStreams: number;
   /** Client connections in all. Default 10,000. */
@@ -71,6 +76,7 @@ export function envoyOptions(
     maxBodyBytes: 4 * 1024 * 1024,
     underscoreHeaders: "ALLOW",
     streamIdleSeconds: 300,
+    callIdleSeconds: 3_600,
     maxStreams: 100,
     maxConnections: 10_000,
     maxHeapBytes: 1024 * 1024 * 1024,

@@ -49,11 +49,8 @@ function removedHeaders(server: ServerConfig): readonly string[] {
 }
 
 /** No end to a call or stream but by silence; no server is sent anything twice. */
-function timeouts(options: EnvoyOptions): JsonObject {
-  return {
-    timeout: seconds(0),
-    idle_timeout: seconds(options.streamIdleSeconds),
-  };
+function timeouts(idleSeconds: number): JsonObject {
+  return { timeout: seconds(0), idle_timeout: seconds(idleSeconds) };
 }
 
 /** Matches one path and everything below it, but not `/mcpx`. */
@@ -114,7 +111,7 @@ function serverRoute(
       cluster,
       // Not :authority, by which the router steers: what the server's own URL says.
       host_rewrite_literal: new URL(server.url).host,
-      ...timeouts(options),
+      ...timeouts(options.callIdleSeconds),
     },
     request_headers_to_remove: removedHeaders(server),
   };
@@ -130,7 +127,7 @@ function brokerRoute(options: EnvoyOptions): JsonObject {
     match: pathMatch(options.path),
     route: {
       cluster: BROKER_CLUSTER,
-      ...timeouts(options),
+      ...timeouts(options.streamIdleSeconds),
       ...(options.brokers.length > 1 ? { retry_policy: retryElsewhere() } : {}),
     },
   };

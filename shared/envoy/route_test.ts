@@ -132,10 +132,11 @@ for (
 }
 
 Deno.test("routeConfiguration() ends a stream by silence only, and retries nothing", () => {
-  for (const host of hosts([server("s")], { streamIdleSeconds: 77 })) {
+  const idle = { streamIdleSeconds: 77, callIdleSeconds: 777 };
+  for (const [i, host] of hosts([server("s")], idle).entries()) {
     const route = at(host, "routes.0.route");
     assertEquals(at(route, "timeout"), "0s");
-    assertEquals(at(route, "idle_timeout"), "77s");
+    assertEquals(at(route, "idle_timeout"), i === 0 ? "777s" : "77s");
     assertEquals(at(route, "retry_policy"), undefined);
   }
 });

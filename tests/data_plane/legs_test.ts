@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startRawServer } from "../fixtures/raw_server.ts";
 import { ScriptedServer, ScriptedStream } from "../fixtures/scripted_server.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -68,6 +68,80 @@ for (const revision of ["2025-11-25", "2025-06-18", "2025-03-26"]) {
         }
         server.tell(session, note(spoken));
         assertEquals((await listener.next()).params, note(spoken).params);
+      }
+    },
+  );
+}
+
+for (
+  const { revision, primed } of [
+    { revision: "2025-11-25", primed: true },
+    { revision: "2025-06-18", primed: false },
+    { revision: "2025-03-26", primed: false },
+  ]
+) {
+  proves(
+    `a server's event without a message ${
+      primed ? "reaches" : "does not reach"
+    } a client of ${revision}`,
+    async () => {
+      const { scripted, gateway } = setup();
+      scripted.clear();
+      scripted.script = ({ rpc, id }) => {
+        if (rpc !== "tools/call") return undefined;
+        const stream = new ScriptedStream();
+        stream.write(`id: 1/0\nretry: 50\ndata: \n\n`);
+        stream.write(`id: 1/1\n${result(id)}`);
+        stream.end();
+        return stream.response;
+      };
+      const client = await gateway.connect({ revision });
+      const reply = await client.call("scripted_ask");
+      assertEquals(/^data: ?$/m.test(reply.text), primed, reply.text);
+      assertMatch(reply.text, /^id: mcpgw:\S+\ndata: ./m);
+    },
+  );
+}
+
+// Media types.
+
+const ACCEPTS: readonly {
+  readonly accept: string | null;
+  readonly status: number;
+}[] = [
+  { accept: "application/json, text/event-stream", status: 200 },
+  { accept: "text/event-stream;q=0.5,application/json;q=0.9", status: 200 },
+  { accept: "*/*", status: 200 },
+  { accept: null, status: 200 },
+  { accept: "application/json", status: 406 },
+  { accept: "text/event-stream", status: 406 },
+  { accept: "text/html", status: 406 },
+];
+for (const { accept, status } of ACCEPTS) {
+  proves(
+    `a POST that accepts ${
+      accept ?? "it does not say what"
+    } is answered ${status} by broker and router alike`,
+    async () => {
+      const { one, gateway } = setup();
+      const client = await gateway.connect();
+      await client.call("one_echo");
+      one.clear();
+      const headers = { accept };
+      for (
+        const reply of [
+          await client.request("tools/list", {}, { headers }),
+          await client.call("one_echo", {}, { headers }),
+        ]
+      ) {
+        assertEquals(reply.status, status, reply.text);
+        assertEquals(reply.message?.error === undefined, status === 200);
+      }
+      // What a server may answer with is nothing that a client leaves open.
+      for (const { headers } of one.of("tools/call")) {
+        const accepted = headers.find(([name]) => name === "accept")?.[1];
+        assertMatch(accepted ?? "", /application\/json/);
+        assertMatch(accepted ?? "", /text\/event-stream/);
       }
     },
   );

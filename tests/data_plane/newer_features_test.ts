@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { startRawServer } from "../fixtures/raw_server.ts";
 import { ScriptedServer, ScriptedStream } from "../fixtures/scripted_server.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -199,6 +199,11 @@ proves(
       assertEquals(reply.message?.error?.code, -32601, method);
     }
     assert((await client.toolNames()).includes(`dressed_${AS_TASK}`));
+    const { servers } = await gateway.status();
+    assertMatch(
+      servers.find(({ name }) => name === "dressed")?.problems.join() ?? "",
+      /as_task.*as a task only/,
+    );
     dressed.clear();
     const args = { task: { ttl: 1 }, taskId: "t" };
     const meta = { "io.modelcontextprotocol/related-task": { taskId: "t" } };
