@@ -19,7 +19,10 @@ import type { ServerClient } from "./server_client.ts";
 /** What opening works with. */
 export interface BackendOpenerOptions {
   /** Keeps what is opened. */
-  readonly sessions: Pick<Sessions, "backend" | "details" | "standing">;
+  readonly sessions: Pick<
+    Sessions,
+    "backend" | "details" | "standing" | "unsubscribe"
+  >;
   /** Speaks to servers. */
   readonly client: Pick<ServerClient, "open">;
   /**
@@ -72,6 +75,8 @@ export class BackendOpener {
         authorization,
         // Asked for at the end of the handshake: it may have changed meanwhile.
         standing: () => sessions.standing(session),
+        onRefused: (uri) =>
+          sessions.unsubscribe(session, { server: server.name, uri }),
       }, signal);
       this.#remember(keyOf(session, server));
       return opened;

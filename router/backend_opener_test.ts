@@ -20,6 +20,7 @@ function world() {
   const stored = new Map<string, Promise<BackendSession>>();
   const announced: string[] = [];
   const opened: OpenRequest[] = [];
+  const dropped: string[][] = [];
   const broker = Promise.withResolvers<void>();
   const opener = new BackendOpener({
     sessions: {
@@ -32,6 +33,10 @@ function world() {
       details: () => Promise.resolve({ capabilities: { roots: {} } }),
       standing: ({ id }) =>
         Promise.resolve({ logLevel: id, subscriptions: [] }),
+      unsubscribe: ({ id }, { server, uri }) => {
+        dropped.push([id, server, uri]);
+        return Promise.resolve();
+      },
     },
     client: {
       open: (request) => {
@@ -46,7 +51,7 @@ function world() {
   });
   const open = (id: string, one = weather) =>
     opener.open(client(id), one, "Bearer client", SOON);
-  return { open, opened, announced, stored, broker };
+  return { open, opened, announced, stored, broker, dropped };
 }
 
 Deno.test("BackendOpener.open() opens with what the client said of itself", async () => {
@@ -58,6 +63,14 @@ Deno.test("BackendOpener.open() opens with what the client said of itself", asyn
   assertEquals(request?.revision, "2025-06-18");
   assertEquals(request?.authorization, "Bearer client");
   assertEquals(await request?.standing(), { logLevel: "a", subscriptions: [] });
+});
+
+Deno.test("BackendOpener.open() forgets a subscription that the server will not have", async () => {
+  const { open, opened, broker, dropped } = world();
+  broker.resolve();
+  await open("a");
+  await opened[0]?.onRefused("memo://1");
+  assertEquals(dropped, [["a", "weather", "memo://1"]]);
 });
 
 Deno.test("BackendOpener.open() goes on when the broker was told, once, in all calls", async () => {
@@ -86,6 +99,7 @@ Deno.test("BackendOpener.open() tells the broker that the client listens at", as
             subscriptions: [],
             listener: { broker: "b", url: "http://b.test" },
           }),
+      unsubscribe: () => Promise.resolve(),
     },
     client: { open: () => Promise.resolve({ revision: "2025-06-18" }) },
     announce: (...given) => {
@@ -127,6 +141,7 @@ Deno.test("BackendOpener.open() tells the broker of a session that nobody waited
       },
       details: () => Promise.resolve({ capabilities: {} }),
       standing: () => Promise.resolve({ subscriptions: [] }),
+      unsubscribe: () => Promise.resolve(),
     },
     client: { open: () => slow.promise },
     announce: (session) => {

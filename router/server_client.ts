@@ -51,6 +51,8 @@ export interface OpenRequest {
   readonly authorization: string | undefined;
   /** What the client asked for that holds in each session with a server. */
   readonly standing: () => Promise<StandingRequests>;
+  /** Told of a subscription that the server will not have. */
+  readonly onRefused: (uri: string) => Promise<void>;
 }
 
 /** Largest answer to a handshake, bytes. */
@@ -137,17 +139,25 @@ export class ServerClient {
   async #repeatStanding(
     exchange: ServerExchange,
     { capabilities }: ServerIntroduction,
-    { server, standing }: OpenRequest,
+    { server, standing, onRefused }: OpenRequest,
     signal: AbortSignal,
   ): Promise<void> {
     const end = performance.now() + STANDING_MS;
-    const ask = async (method: string, params: unknown) => {
+    const ask = async (
+      method: string,
+      params: { readonly level: string } | { readonly uri: string },
+    ) => {
       try {
         await exchange.request(method, JSON.stringify(params), {
           signal,
           timeoutMs: Math.max(1, end - performance.now()),
         });
       } catch (error) {
+        const refused = error instanceof UpstreamError &&
+          error.kind === "rpc error";
+        if (refused && "uri" in params) {
+          await onRefused(params.uri).catch(() => {});
+        }
         this.#log.debug("standing request not repeated", {
           server: server.name,
           method,

@@ -88,6 +88,7 @@ async function open(
   authorization?: string,
   standing: () => Promise<StandingRequests> = () =>
     Promise.resolve({ subscriptions: [] }),
+  onRefused: (uri: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<unknown> {
   using http = new HttpPool(secrets);
   return await new ServerClient(http, secrets, SILENT).open({
@@ -96,6 +97,7 @@ async function open(
     revision: "2025-11-25",
     authorization,
     standing,
+    onRefused,
   }, NEVER);
 }
 
@@ -429,6 +431,36 @@ Deno.test("ServerClient.open() asks again for what the client wants in each sess
       ["resources/subscribe", "memo://3"],
     ],
   );
+});
+
+Deno.test("ServerClient.open() tells which subscriptions the server will not have, and of no other failure", async () => {
+  const subscriptions = ["refused", "broken", "taken"].map((uri) => ({
+    server: "s",
+    uri,
+  }));
+  await using s = serve((seen) => {
+    if (seen.text.includes('"broken"')) {
+      return new Response("no", { status: 500 });
+    }
+    return seen.text.includes('"refused"')
+      ? Response.json({
+        jsonrpc: "2.0",
+        id: JSON.parse(seen.text).id,
+        error: { code: -32002, message: "no such resource" },
+      })
+      : introduced(seen);
+  });
+  const refused: string[] = [];
+  await open(
+    s.config(),
+    undefined,
+    () => Promise.resolve({ subscriptions }),
+    (uri) => {
+      refused.push(uri);
+      return Promise.reject(new Error("the store is away"));
+    },
+  );
+  assertEquals(refused, ["refused"]);
 });
 
 Deno.test("ServerClient.open() sends no log level to a server that does not log", async () => {
