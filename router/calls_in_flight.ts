@@ -15,6 +15,7 @@ interface Call {
   /** The request's id, raw JSON; none where a stream was taken up again. */
   readonly id: string | undefined;
   readonly server: ServerConfig;
+  cancelled: boolean;
 }
 
 /** The calls of one session. */
@@ -41,11 +42,12 @@ export interface CallRegistry extends CallsInFlight {
  *
  * const calls = createCallsInFlight(1);
  * const weather = server("weather");
- * const end = calls.begin(session, { id: "7", server: weather });
- * assertEquals(calls.serverOf(session, "7"), weather);
+ * const place = calls.begin(session, { id: "7", server: weather });
  * assertEquals(calls.begin(session, { id: "8", server: weather }), undefined);
- * end?.();
- * assertEquals(calls.serverOf(session, "7"), undefined);
+ * assertEquals(calls.cancel(session, "7"), weather);
+ * assertEquals(place?.cancelled, true);
+ * place?.giveBack();
+ * assertEquals(calls.cancel(session, "7"), undefined);
  * ```
  */
 export function createCallsInFlight(perSession: number): CallRegistry {
@@ -55,25 +57,32 @@ export function createCallsInFlight(perSession: number): CallRegistry {
       const calls = bySession.get(session.id) ?? { session, all: new Set() };
       if (calls.all.size >= perSession) return undefined;
       // An object of its own: the same call twice takes two places.
-      const own = { ...call };
+      const own: Call = { ...call, cancelled: false };
       calls.all.add(own);
       bySession.set(session.id, calls);
-      return () => {
-        calls.all.delete(own);
-        // Not where the session has begun anew meanwhile.
-        if (calls.all.size === 0 && bySession.get(session.id) === calls) {
-          bySession.delete(session.id);
-        }
+      return {
+        get cancelled() {
+          return own.cancelled;
+        },
+        giveBack() {
+          calls.all.delete(own);
+          // Not where the session has begun anew meanwhile.
+          if (calls.all.size === 0 && bySession.get(session.id) === calls) {
+            bySession.delete(session.id);
+          }
+        },
       };
     },
-    serverOf(session, id) {
+    cancel(session, id) {
       const found = [...bySession.get(session.id)?.all ?? []]
         .filter((call) => call.id === id);
-      const [first, ...others] = found;
+      const server = found[0]?.server;
       // Where a client uses an id twice, nobody knows which one it means.
-      return others.every(({ server }) => server.name === first?.server.name)
-        ? first?.server
-        : undefined;
+      if (found.some((call) => call.server.name !== server?.name)) {
+        return undefined;
+      }
+      for (const call of found) call.cancelled = true;
+      return server;
     },
     sessions: () => [...bySession.values()].map(({ session }) => session),
   };

@@ -13,13 +13,12 @@ Deno.test("createCallsInFlight() knows calls by session and id", () => {
   const calls = createCallsInFlight(2);
   const end = calls.begin(a, { id: "1", server: weather });
   calls.begin(b, { id: "1", server: memo });
-  const who = (session: ClientSession, id: string) =>
-    calls.serverOf(session, id);
+  const who = (session: ClientSession, id: string) => calls.cancel(session, id);
   assertEquals(
     [who(a, "1"), who(b, "1"), who(a, '"1"'), who(session, "1")],
     [weather, memo, undefined, undefined],
   );
-  end?.();
+  end?.giveBack();
   assertEquals([who(a, "1"), who(b, "1")], [undefined, memo]);
   assertEquals(calls.sessions(), [b]);
 });
@@ -30,8 +29,8 @@ Deno.test("createCallsInFlight() limits each session, and counts each place once
   const ends = [calls.begin(a, call), calls.begin(a, call)];
   assertEquals(calls.begin(a, call), undefined);
   assert(calls.begin(b, call));
-  ends[0]?.();
-  ends[0]?.();
+  ends[0]?.giveBack();
+  ends[0]?.giveBack();
   assert(calls.begin(a, call));
   assertEquals(calls.begin(a, call), undefined);
 });
@@ -40,17 +39,32 @@ Deno.test("createCallsInFlight() does not guess which of two calls an id means",
   const calls = createCallsInFlight(3);
   calls.begin(a, { id: "1", server: weather });
   calls.begin(a, { id: "1", server: weather });
-  assertEquals(calls.serverOf(a, "1"), weather);
+  assertEquals(calls.cancel(a, "1"), weather);
   calls.begin(a, { id: "1", server: memo });
-  assertEquals(calls.serverOf(a, "1"), undefined);
+  assertEquals(calls.cancel(a, "1"), undefined);
 });
 
 Deno.test("createCallsInFlight() gives a place back to the session that has it", () => {
   const calls = createCallsInFlight(1);
   const first = calls.begin(a, { id: "1", server: weather });
-  first?.();
+  first?.giveBack();
   calls.begin(a, { id: "2", server: memo });
-  first?.();
-  assertEquals(calls.serverOf(a, "2"), memo);
+  first?.giveBack();
+  assertEquals(calls.cancel(a, "2"), memo);
   assertEquals(calls.begin(a, { id: "3", server: memo }), undefined);
+});
+
+Deno.test("createCallsInFlight() marks the call that is cancelled, and no other", () => {
+  const calls = createCallsInFlight(3);
+  const one = calls.begin(a, { id: "1", server: weather });
+  const other = calls.begin(a, { id: "2", server: weather });
+  const theirs = calls.begin(b, { id: "1", server: weather });
+  const doubtful = calls.begin(b, { id: "3", server: weather });
+  calls.begin(b, { id: "3", server: memo });
+  calls.cancel(a, "1");
+  calls.cancel(b, "3");
+  assertEquals(
+    [one, other, theirs, doubtful].map((place) => place?.cancelled),
+    [true, false, false, false],
+  );
 });

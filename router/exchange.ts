@@ -98,14 +98,27 @@ export interface CallsInFlight {
    *
    * @param call Its id, raw JSON, and who answers it; a stream that is taken
    * up again has no id.
-   * @returns Gives the place back; undefined when all are taken.
+   * @returns The place; undefined when all are taken.
    */
   begin(
     session: ClientSession,
     call: { readonly id: string | undefined; readonly server: ServerConfig },
-  ): (() => void) | undefined;
-  /** Who answers a call; undefined where it is not known, or not for sure. */
-  serverOf(session: ClientSession, id: string): ServerConfig | undefined;
+  ): CallPlace | undefined;
+  /**
+   * Marks a call as cancelled.
+   *
+   * @returns Who answers it; undefined where that is not known, or not for
+   * sure: then nothing is marked.
+   */
+  cancel(session: ClientSession, id: string): ServerConfig | undefined;
+}
+
+/** A call's place among those in flight. */
+export interface CallPlace {
+  /** Whether the client has cancelled the call. */
+  readonly cancelled: boolean;
+  /** Gives it back; once more does nothing. */
+  giveBack(): void;
 }
 
 /** Settings of the router. */
@@ -240,7 +253,7 @@ export class Exchange {
   /** The answer, where it is an event stream of a server's. */
   #stream: AnswerStream | undefined;
   /** Gives back the place of what is under way. */
-  #givePlaceBack: (() => void) | undefined;
+  #place: CallPlace | undefined;
   #closed = false;
 
   /** Starts an exchange. */
@@ -466,8 +479,8 @@ export class Exchange {
   /** The exchange is over, however it ended. */
   close(): void {
     this.#closed = true;
-    this.#givePlaceBack?.();
-    this.#givePlaceBack = undefined;
+    this.#place?.giveBack();
+    this.#place = undefined;
   }
 
   /**
@@ -521,6 +534,10 @@ export class Exchange {
         this.#authorization(call.server),
         this.#ports.deadline(),
       );
+      // No server can be told of it: this is where it ends.
+      if (this.#place?.cancelled) {
+        return refusal({ kind: "call cancelled" }, call.id);
+      }
       await this.#remember(session, call);
       const values = this.#expectHead().values;
       this.#routed = {
@@ -551,8 +568,8 @@ export class Exchange {
   ): Reply | undefined {
     // A client that left meanwhile gives back no place that it takes now.
     if (this.#closed) return refusal({ kind: "internal error" }, id ?? null);
-    this.#givePlaceBack = this.#ports[among].begin(session, { id, server });
-    return this.#givePlaceBack === undefined
+    this.#place = this.#ports[among].begin(session, { id, server });
+    return this.#place === undefined
       ? refusal({ kind: "too many calls" }, id ?? null)
       : undefined;
   }
@@ -601,7 +618,7 @@ export class Exchange {
     body: Uint8Array,
   ): Promise<Answer> {
     const session = await this.#session();
-    const server = this.#ports.calls.serverOf(session, requestId);
+    const server = this.#ports.calls.cancel(session, requestId);
     return server === undefined
       ? this.#toBroker("notifications/cancelled")
       : await this.#relay(session, { message: "notification", server, body });
@@ -655,6 +672,9 @@ export class Exchange {
       this.#authorization(call.server),
       deadline,
     );
+    if (this.#place?.cancelled) {
+      return refusal({ kind: "call cancelled" }, call.id);
+    }
     const answer = await this.#ports.run(
       call,
       session,

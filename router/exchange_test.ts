@@ -744,15 +744,41 @@ Deno.test("Exchange sends a cancellation to the server that has the call", async
   assertEquals(header(late, "x-mcp-method"), "notifications/cancelled");
 });
 
-Deno.test("Exchange takes a cancellation of a call that no server has yet", async () => {
+Deno.test("Exchange ends a cancelled call that no server has yet", async () => {
+  const opened = Promise.withResolvers<{ id: string; revision: string }>();
   const { ports } = world({
-    open: () => new Promise(() => {}),
+    open: () => opened.promise,
     backendWith: () => Promise.resolve(undefined),
   });
   const running = await post(ports, call("weather_now"));
-  void running.answer;
   await Promise.resolve();
   assertEquals(replied(await (await post(ports, CANCEL)).answer).status, 202);
+  opened.resolve({ id: "b", revision: "2025-06-18" });
+  const { status, body } = replied(await running.answer);
+  const { id, error } = JSON.parse(String(body));
+  assertEquals([status, error.code, error.data], [200, -32603, undefined]);
+  assert(id !== null);
+});
+
+Deno.test("Exchange does not run a call again that was cancelled meanwhile", async () => {
+  const reopened = Promise.withResolvers<{ id: string; revision: string }>();
+  let opened = 0;
+  const { ports, ran } = world({
+    open: () =>
+      opened++ === 0
+        ? Promise.resolve({ id: "a", revision: "2025-06-18" })
+        : reopened.promise,
+  });
+  const running = await post(ports, call("weather_now"));
+  continued(await running.answer);
+  const answer = running.exchange.responseHeaders({
+    headers: [[":status", "404"]],
+    codeDetails: "via_upstream",
+  });
+  await (await post(ports, CANCEL)).answer;
+  reopened.resolve({ id: "b", revision: "2025-06-18" });
+  assertEquals(replied(await answer).details, "mcp_call_cancelled");
+  assertEquals(ran, []);
 });
 
 for (const way of ["subscribe", "unsubscribe"]) {

@@ -46,6 +46,7 @@ export type RefusalKind =
   | "server timed out"
   | "session lost"
   | "call broken off"
+  | "call cancelled"
   | "session opening"
   | "request gone"
   | "catalog unavailable"
@@ -177,6 +178,12 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     code: -32603,
     message: "MCP server lost its session; the call was not run",
     retryable: true,
+  },
+  // The client does not wait for this answer any more.
+  "call cancelled": {
+    status: 200,
+    code: -32603,
+    message: "The call was cancelled before its server had it",
   },
   "call broken off": {
     status: 502,
