@@ -14,7 +14,8 @@ import { readResource } from "../resources/read.ts";
 import { BODY_LIMIT_KIND, ENVOY_GATEWAY_KIND } from "./envoy_gateway.ts";
 import { ISTIO_KIND } from "./istio.ts";
 import { CONFIG_KEY } from "./output.ts";
-import { type Plan, plan, type StatusPlan } from "./plan.ts";
+import { type Plan, plan } from "./plan.ts";
+import type { StatusPlan } from "./status_plan.ts";
 import {
   type BrokerReport,
   type PlanSettings,

@@ -11,16 +11,21 @@
  * namespace, where the controller may write; a policy on the user's own route
  * is for the user's own host and does not apply here.
  *
- * What the policy cannot say either is left to the proxy's bootstrap
- * (`ext_proc_graceful_grpc_close`), and told in a condition. A request's
- * trailers pass unseen: Envoy adds none of them to the headers.
+ * Left to the Gateway's owner, and told in a condition: the proxy's bootstrap
+ * (`ext_proc_graceful_grpc_close`), and the connection's buffer of 32 KiB, which
+ * only a ClientTrafficPolicy raises. A Gateway has one of those, and ours would
+ * take the place of its owner's.
+ *
+ * Not closed here: a request's trailers pass unseen (Envoy adds none of them to
+ * the headers), and clients can go to a server's own host past the router, where
+ * the user's route attaches to a listener that they reach. The policy could only
+ * name that whole listener, and with it every other tenant's host.
  *
  * @module
  */
 
 import type { KubeObject } from "../../shared/kube/object.ts";
 import {
-  bufferLimit,
   IDENTITY_NAMESPACES,
   MESSAGE_TIMEOUT_S,
   RESPONSE_ATTRIBUTES,
@@ -31,6 +36,7 @@ import { NEVER_FORWARDED } from "../../shared/envoy/route.ts";
 import { DESTINATION_HEADER } from "../../shared/headers.ts";
 import { ENVOY_GATEWAY_GROUP, GATEWAY_GROUP } from "../resources/groups.ts";
 import { keyOf } from "../resources/meta.ts";
+import { bodyLimit } from "./body_limit.ts";
 import { brokerRules } from "./broker_route.ts";
 import { sha256 } from "./credentials.ts";
 import type { ServedGateway } from "./gateways.ts";
@@ -104,7 +110,7 @@ function extensionPolicy(served: ServedGateway, world: World): KubeObject {
   );
 }
 
-/** Envoy Gateway's connection buffer is 32 KiB: the buffer filter takes more. */
+/** Takes a body in whole before the router sees the request, as on Istio. */
 function bodyLimits(
   served: ServedGateway,
   world: World,
@@ -118,10 +124,6 @@ function bodyLimits(
     ),
   );
   if (names.size === 0) return [];
-  const bytes = Math.min(
-    extension.maxBodyBytes ?? Infinity,
-    world.settings.maxBodyBytes,
-  );
   return [kubeObject(
     VERSION,
     "BackendTrafficPolicy",
@@ -132,7 +134,7 @@ function bodyLimits(
         kind: "HTTPRoute",
         name,
       })),
-      requestBuffer: { limit: String(bufferLimit(bytes)) },
+      requestBuffer: { limit: String(bodyLimit(served, world)) },
     },
   )];
 }

@@ -25,11 +25,12 @@
  */
 
 import type { KubeObject } from "../../shared/kube/object.ts";
-import { bufferLimit, extProcFilter } from "../../shared/envoy/ext_proc.ts";
+import { extProcFilter } from "../../shared/envoy/ext_proc.ts";
 import { any, type JsonObject } from "../../shared/envoy/json.ts";
 import { NEVER_FORWARDED } from "../../shared/envoy/route.ts";
 import { ISTIO_GROUP } from "../resources/groups.ts";
 import { keyOf } from "../resources/meta.ts";
+import { bodyLimit } from "./body_limit.ts";
 import { brokerRules, istioRouteName } from "./broker_route.ts";
 import type { ServedGateway } from "./gateways.ts";
 import { kubeObject, ownedMetadata } from "./object.ts";
@@ -148,7 +149,7 @@ function listenerPatch(
     },
     patch: {
       operation: "MERGE",
-      value: { per_connection_buffer_limit_bytes: limit(served, world) },
+      value: { per_connection_buffer_limit_bytes: bodyLimit(served, world) },
     },
   };
 }
@@ -199,21 +200,15 @@ function bufferFilter(served: ServedGateway, world: World): JsonObject {
     name: BUFFER,
     disabled: true,
     typed_config: any("envoy.extensions.filters.http.buffer.v3.Buffer", {
-      max_request_bytes: limit(served, world),
+      max_request_bytes: bodyLimit(served, world),
     }),
   };
 }
 
 function bufferHere(served: ServedGateway, world: World): JsonObject {
   return any("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", {
-    buffer: { max_request_bytes: limit(served, world) },
+    buffer: { max_request_bytes: bodyLimit(served, world) },
   });
-}
-
-function limit({ extension }: ServedGateway, { settings }: World): number {
-  return bufferLimit(
-    Math.min(extension.maxBodyBytes ?? Infinity, settings.maxBodyBytes),
-  );
 }
 
 function routerHost(

@@ -116,16 +116,16 @@ function opinionOf(
       );
       const doubts = [...server.problems, ...hidden];
       return doubts.length === 0
-        ? say("Ready", `lists its ${tools} tools`)
+        ? say("Ready", `lists its tools (${tools})`)
         : say(
           "ServingPartly",
-          `lists its ${tools} tools, with doubts: ${
+          `lists its tools (${tools}), with doubts: ${
             shortened(doubts).join("; ")
           }`,
         );
     }
     case "degraded":
-      return say("Degraded", `lists its ${tools} tools as of before${why}`);
+      return say("Degraded", `lists its tools (${tools}) as of before${why}`);
     case "connecting":
       return say("Connecting", `has not reached it yet${why}`);
     case "failed":
@@ -153,7 +153,7 @@ export function virtualReadiness(
     const found = virtualServers.get(name);
     if (found === undefined) return waiting(status, name);
     const { tools, prompts, problems } = found;
-    const listed = `lists ${tools} tools and ${prompts} prompts`;
+    const listed = `lists its tools (${tools}) and prompts (${prompts})`;
     const doubts = problems.length === 0
       ? ""
       : `: ${shortened(problems).join("; ")}`;
@@ -185,7 +185,7 @@ export function gatewayReadiness(
     return {
       programmed: "Programmed",
       ready: "Ready",
-      message: `takes traffic for ${status.servers.length} servers`,
+      message: `takes traffic (servers: ${status.servers.length})`,
     };
   }, extension);
 }
