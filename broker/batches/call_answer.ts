@@ -17,16 +17,14 @@
 import { readBody } from "../../shared/body.ts";
 import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
 import { SERVER_JSON } from "../../shared/jsonrpc/json_limits.ts";
-import {
-  elements,
-  kindOf,
-  members,
-  text,
-} from "../../shared/jsonrpc/values.ts";
+import { members, text } from "../../shared/jsonrpc/values.ts";
 import type { Logger } from "../../shared/log.ts";
 import { readEvents, type ServerEvent } from "../../shared/sse/read_events.ts";
 import type { OutgoingEvent } from "../../shared/sse/write_event.ts";
-import { readServerMessage } from "../../shared/upstream/server_message.ts";
+import {
+  messagesOf,
+  readServerMessage,
+} from "../../shared/upstream/server_message.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
 
@@ -266,20 +264,6 @@ function tooLarge(bytes: number): Refusal {
       `the answer is larger than the ${bytes} bytes that one in a batch ` +
       "may have; the call may have run. Send it as a single message",
   };
-}
-
-/** A message, or those of a batch: 2025-03-26 lets servers answer with one. */
-function messagesOf(bytes: Uint8Array): readonly Uint8Array[] {
-  const whole = { start: 0, end: bytes.byteLength };
-  if (kindOf(bytes, whole) !== "array") return [bytes];
-  try {
-    return elements(bytes, whole, SERVER_JSON).map(({ start, end }) =>
-      bytes.subarray(start, end)
-    );
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return [bytes];
-  }
 }
 
 /** An error of who could not read the request's id, with that id. */

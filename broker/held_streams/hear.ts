@@ -12,13 +12,12 @@
  * @module
  */
 
-import { SERVER_JSON } from "../../shared/jsonrpc/json_limits.ts";
-import { elements, kindOf } from "../../shared/jsonrpc/values.ts";
 import {
   rewriteServerMessage,
   type RewrittenMessage,
 } from "../../shared/relay/rewrite_message.ts";
 import type { MessageSource } from "../../shared/relay/routed_id.ts";
+import { messagesOf } from "../../shared/upstream/server_message.ts";
 import { kindsChangedBy, type ListKind } from "../catalog/kinds.ts";
 
 /** What is to be done about one message. */
@@ -43,19 +42,6 @@ export function hear(data: string, source: MessageSource): readonly Heard[] {
   return messagesOf(bytes).map((one) =>
     decide(rewriteServerMessage(one, source))
   );
-}
-
-function messagesOf(bytes: Uint8Array): readonly Uint8Array[] {
-  const whole = { start: 0, end: bytes.byteLength };
-  if (kindOf(bytes, whole) !== "array") return [bytes];
-  try {
-    return elements(bytes, whole, SERVER_JSON).map(({ start, end }) =>
-      bytes.subarray(start, end)
-    );
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return [bytes];
-  }
 }
 
 function decide(message: RewrittenMessage): Heard {

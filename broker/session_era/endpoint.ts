@@ -41,16 +41,12 @@ import type { Hub } from "../notifications/hub.ts";
 import { LOG_LEVELS, readLogLevel } from "../relay/log_level.ts";
 import type { Relay, Relayed } from "../relay/relay.ts";
 import { routeMessage } from "../relay/route_message.ts";
+import { type Answer, writeAnswer, writeBatch } from "./answer.ts";
 import { isRouted, refuseInBatch } from "./batch.ts";
 import { checkGet, checkPost, checkRevision } from "./head.ts";
 import { readInitialize, writeInitializeResult } from "./initialize.ts";
 import type { ListAnswers, ListClient } from "./list_answers.ts";
-import {
-  type Answer,
-  answerRequest,
-  writeAnswer,
-  writeBatch,
-} from "./requests.ts";
+import { answerRequest } from "./requests.ts";
 
 /** What the endpoint works with. */
 export interface SessionEraOptions {

@@ -7,7 +7,13 @@
 
 import { SERVER_JSON } from "../jsonrpc/json_limits.ts";
 import type { Span } from "../jsonrpc/message.ts";
-import { asString, kindOf, members, text } from "../jsonrpc/values.ts";
+import {
+  asString,
+  elements,
+  kindOf,
+  members,
+  text,
+} from "../jsonrpc/values.ts";
 
 /** A JSON-RPC error as a server sent it. */
 export interface RpcError {
@@ -52,6 +58,23 @@ export type ServerMessage =
     /** Why it is no message, without data from it. */
     readonly reason: string;
   };
+
+/**
+ * The messages in what a server sends at once: one, or those of a batch
+ * (2025-03-26). What is no JSON is taken for one message.
+ */
+export function messagesOf(bytes: Uint8Array): readonly Uint8Array[] {
+  const whole = { start: 0, end: bytes.byteLength };
+  if (kindOf(bytes, whole) !== "array") return [bytes];
+  try {
+    return elements(bytes, whole, SERVER_JSON).map(({ start, end }) =>
+      bytes.subarray(start, end)
+    );
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return [bytes];
+  }
+}
 
 /** Reads a message. Never throws: what is none is `malformed`. */
 export function readServerMessage(bytes: Uint8Array): ServerMessage {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { text } from "../jsonrpc/values.ts";
-import { readServerMessage } from "./server_message.ts";
+import { messagesOf, readServerMessage } from "./server_message.ts";
 
 const encode = (json: string) => new TextEncoder().encode(json);
 const LATIN_1 = Uint8Array.of(0xe9);
@@ -116,3 +116,16 @@ Deno.test("readServerMessage() leaves strings that are not UTF-8 to who uses the
   assert(message.kind === "result");
   assertEquals(message.bytes, bytes);
 });
+
+const SENT: readonly { readonly json: string; readonly want: string[] }[] = [
+  { json: '{"a":[1]}', want: ['{"a":[1]}'] },
+  { json: ' [ {"a":1} ,{"b":[2]}]', want: ['{"a":1}', '{"b":[2]}'] },
+  { json: "[]", want: [] },
+  { json: '[{"a":1}', want: ['[{"a":1}'] },
+];
+for (const { json, want } of SENT) {
+  Deno.test(`messagesOf() finds ${want.length} in ${json}`, () => {
+    const found = messagesOf(encode(json));
+    assertEquals(found.map((one) => new TextDecoder().decode(one)), want);
+  });
+}

@@ -1,0 +1,34 @@
+/**
+ * An answer of the broker's own to one request, and how it is written. Pure.
+ *
+ * @module
+ */
+
+import { arrayParts, joinBytes } from "../../shared/bytes.ts";
+import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
+
+/** An answer: the raw result, whole or in pieces, or why there is none. */
+export type Answer =
+  | {
+    readonly kind: "result";
+    readonly result: Uint8Array | readonly Uint8Array[];
+  }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** Writes an answer as a JSON-RPC response, with the request's own id. */
+export function writeAnswer(id: string, answer: Answer): Uint8Array {
+  const encoder = new TextEncoder();
+  if (answer.kind === "refused") {
+    return encoder.encode(replyToRefusal(answer.refusal, id).body);
+  }
+  return joinBytes([
+    encoder.encode(`{"jsonrpc":"2.0","id":${id},"result":`),
+    ...(answer.result instanceof Uint8Array ? [answer.result] : answer.result),
+    encoder.encode("}"),
+  ]);
+}
+
+/** Writes several responses as a batch (2025-03-26). */
+export function writeBatch(responses: readonly Uint8Array[]): Uint8Array {
+  return joinBytes(arrayParts(responses));
+}
