@@ -30,7 +30,7 @@ export interface EventRewriting {
   readonly source: MessageSource;
   /** Whether the client takes several messages in one event. */
   readonly batches: boolean;
-  /** Whether the client takes an event without a message. */
+  /** Whether the client takes an event with data and no message in it. */
   readonly primes: boolean;
   /** Told of each message. */
   readonly onMessage: (message: RewrittenMessage) => void;
@@ -56,8 +56,8 @@ interface Fields {
  *
  * @param event Its lines with their ends, without the blank one; the last may
  * be cut.
- * @returns The very input where nothing had to change; nothing where the client
- * must not see the event.
+ * @returns The very input where nothing had to change; nothing where nothing is
+ * left of it.
  */
 export function rewriteEvent(
   event: Uint8Array,
@@ -65,7 +65,9 @@ export function rewriteEvent(
 ): Uint8Array {
   const { id, data } = readFields(event);
   const idEdit = editOfId(event, id, rewriting);
-  if (isPriming(data) && !rewriting.primes) return NOTHING;
+  if (isPriming(data) && !rewriting.primes) {
+    return edited(event, [...idEdit, ...withoutData(event)]);
+  }
   if (data === undefined) return edited(event, idEdit);
   if (kindOf(data, { start: 0, end: data.length }) !== "array") {
     const message = rewriteServerMessage(data, rewriting.source);
@@ -206,6 +208,20 @@ function editsOfData(
       edits.push({ ...value, bytes });
     }
     at = end + 1;
+  }
+  return edits;
+}
+
+/**
+ * Takes the data out of an event: nobody is told of one without any, yet its
+ * id and its time to come back count (event stream interpretation, dispatch).
+ */
+function withoutData(event: Uint8Array): readonly Edit[] {
+  const edits: Edit[] = [];
+  const lines = new EventLines(event);
+  while (lines.next()) {
+    if (lines.field !== "data") continue;
+    edits.push({ start: lines.start, end: lines.behind, bytes: NOTHING });
   }
   return edits;
 }

@@ -42,7 +42,7 @@ export interface EventStreamOptions {
   /**
    * Whether the client takes an event without a message, which since
    * 2025-11-25 begins a stream that can be taken up again. Clients of earlier
-   * revisions choke on it: it is left out. Default: it does.
+   * revisions choke on its empty data: only its id goes on. Default: it does.
    */
   readonly primes?: boolean;
   /**
