@@ -7,6 +7,7 @@
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
 import { isObjectName } from "../shared/config/kube_source.ts";
 import { parseSelector } from "./plan/selector.ts";
+import { errorText } from "../shared/error_text.ts";
 
 /** Rows of the controller's table for `parseOptions`. */
 export const CONTROLLER_OPTIONS = {
@@ -125,7 +126,7 @@ function checkSelector(text: string): string | undefined {
     parseSelector(text);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   }
 }
 

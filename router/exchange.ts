@@ -528,16 +528,8 @@ export class Exchange {
       const refused = this.#takePlace("calls", session, call);
       if (refused !== undefined) return refused;
       const own = await this.#ports.callHeaders(call.server);
-      const backend = await this.#ports.open(
-        session,
-        call.server,
-        this.#authorization(call.server),
-        this.#ports.deadline(),
-      );
-      // No server can be told of it: this is where it ends.
-      if (this.#place?.cancelled) {
-        return refusal({ kind: "call cancelled" }, call.id);
-      }
+      const deadline = this.#ports.deadline();
+      const backend = await this.#open(call, session, deadline);
       await this.#remember(session, call);
       const values = this.#expectHead().values;
       this.#routed = {
@@ -558,6 +550,25 @@ export class Exchange {
       };
       return steerCall(call, this.#at(call.server, backend, own), original);
     });
+  }
+
+  /** The session in which a call is to run, opened where there is none. */
+  async #open(
+    { server }: ServerCall,
+    session: ClientSession,
+    deadline: Deadline,
+  ): Promise<BackendSession> {
+    const backend = await this.#ports.open(
+      session,
+      server,
+      this.#authorization(server),
+      deadline,
+    );
+    // No server can be told of it: this is where a cancelled call ends.
+    if (this.#place?.cancelled) {
+      throw new GatewayError({ kind: "call cancelled" });
+    }
+    return backend;
   }
 
   /** What the client is told where it may not have another one under way. */
@@ -666,15 +677,7 @@ export class Exchange {
 
   async #runAgain(routed: RoutedCall, deadline: Deadline): Promise<Answer> {
     const { call, session, headers } = routed;
-    const backend = await this.#ports.open(
-      session,
-      call.server,
-      this.#authorization(call.server),
-      deadline,
-    );
-    if (this.#place?.cancelled) {
-      return refusal({ kind: "call cancelled" }, call.id);
-    }
+    const backend = await this.#open(call, session, deadline);
     const answer = await this.#ports.run(
       call,
       session,

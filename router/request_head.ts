@@ -15,6 +15,7 @@ import {
   VERSION_HEADER,
   VIRTUAL_SERVER_HEADER,
 } from "../shared/headers.ts";
+import { isJsonBody } from "../shared/media_type.ts";
 import { isSessionRevision } from "../shared/mcp.ts";
 import { checkOrigin, type OriginSettings } from "../shared/origin.ts";
 import { readRoutedEventId, type RoutedId } from "../shared/relay/routed_id.ts";
@@ -211,7 +212,7 @@ function pathBelow(path: string, base: string): string | undefined {
 function refusedBody(head: ReadHead, maxBytes: number): Refusal | undefined {
   const type = head.values.get("content-type");
   const encoding = head.values.get("content-encoding");
-  if (type === undefined || !isJsonMediaType(type)) {
+  if (type === undefined || !isJsonBody(type)) {
     return { kind: "unsupported media type" };
   }
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
@@ -229,10 +230,4 @@ function refusedBody(head: ReadHead, maxBytes: number): Refusal | undefined {
 /** The refusal of a body above the limit. */
 export function tooLarge(maxBytes: number): Refusal {
   return { kind: "body too large", detail: `at most ${maxBytes} bytes` };
-}
-
-/** `application/json`, optionally with `charset=utf-8`: nothing else is read. */
-function isJsonMediaType(value: string): boolean {
-  return /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i
-    .test(value);
 }

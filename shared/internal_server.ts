@@ -10,6 +10,7 @@ import { type Address, formatAddress } from "./address.ts";
 import type { Logger } from "./log.ts";
 import { STATUS_PATH } from "./status.ts";
 import type { Metrics } from "./telemetry.ts";
+import { errorText } from "./error_text.ts";
 
 /** Whether a program takes traffic. */
 export interface Readiness {
@@ -188,7 +189,7 @@ export function listenProblem(
   ) {
     return `${where}: not permitted; ${remedy}`;
   }
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = errorText(cause);
   return `${where}: ${reason}; ${remedy}`;
 }
 

@@ -27,6 +27,7 @@ import {
 } from "../../shared/upstream/server_message.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
+import { isEventStream } from "../../shared/media_type.ts";
 
 /** A request that is sent by itself. */
 export interface BatchedCall {
@@ -280,11 +281,6 @@ function isSameId(one: string, other: string): boolean {
   if (one === other) return true;
   const [a, b] = [JSON.parse(one), JSON.parse(other)];
   return a === b && (typeof a !== "number" || Number.isSafeInteger(a));
-}
-
-function isEventStream({ status, headers }: Response): boolean {
-  const type = headers.get("content-type") ?? "";
-  return status === 200 && /^text\/event-stream\s*(;|$)/i.test(type);
 }
 
 async function drop(response: Response): Promise<void> {

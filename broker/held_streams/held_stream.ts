@@ -32,6 +32,8 @@ import {
   backendHeaders,
   type ServerAccess,
 } from "../upstream/backend_request.ts";
+import { errorText } from "../../shared/error_text.ts";
+import { isEventStream } from "../../shared/media_type.ts";
 
 /** How long to wait between two tries, milliseconds. */
 export interface Reopening
@@ -204,7 +206,7 @@ export class HeldStream {
       this.#settle();
       log.debug("stream of a server broke", {
         server: this.#backend.server.name,
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
     }
     const lasted = this.#state === "open" &&
@@ -256,9 +258,4 @@ export class HeldStream {
     }
     if (data !== "") this.#options.onData(data);
   }
-}
-
-function isEventStream(response: Response): boolean {
-  const type = response.headers.get("content-type") ?? "";
-  return response.status === 200 && /^text\/event-stream\s*(;|$)/i.test(type);
 }

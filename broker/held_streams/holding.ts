@@ -13,6 +13,7 @@ import type {
 } from "../../shared/sessions/sessions.ts";
 import { type Backend, findBackends } from "../upstream/backend_request.ts";
 import type { HeldState, HeldStream } from "./held_stream.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /** What looking after one client session takes. */
 export interface HoldingOptions {
@@ -154,7 +155,7 @@ export class Holding {
     } catch (error) {
       log.debug("sessions with servers not looked up", {
         session: session.id,
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
       return;
     }

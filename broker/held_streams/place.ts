@@ -12,6 +12,7 @@ import type {
   Listener,
   Sessions,
 } from "../../shared/sessions/sessions.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /** Says, and asks, where clients listen. None of it rejects. */
 export interface Place {
@@ -44,7 +45,7 @@ export function placeInStore(
       // The session ended, or the store is away: as if there were one broker.
       log.debug("place of a listener not known", {
         session: session.id,
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
       return otherwise;
     }

@@ -25,6 +25,7 @@ import {
   findBackends,
   type ServerAccess,
 } from "../upstream/backend_request.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /** What carrying messages takes. */
 export interface RelayOptions extends ServerAccess {
@@ -166,7 +167,7 @@ export class Relay {
     } catch (error) {
       log.debug("message of a client not passed on", {
         session: session.id,
-        error: textOf(error),
+        error: errorText(error),
       });
       return [];
     }
@@ -265,7 +266,7 @@ export class Relay {
         server: backend.server.name,
         error: late.signal.aborted
           ? `no answer within ${timeoutMs} ms`
-          : textOf(error),
+          : errorText(error),
       });
     } finally {
       done.abort();
@@ -298,7 +299,3 @@ export class Relay {
 }
 
 const ENCODER = new TextEncoder();
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

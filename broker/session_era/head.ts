@@ -9,11 +9,12 @@
 import { acceptsGet, acceptsPost } from "../../shared/accept.ts";
 import type { Refusal } from "../../shared/errors.ts";
 import { VERSION_HEADER } from "../../shared/headers.ts";
+import { isJsonBody } from "../../shared/media_type.ts";
 import { isSessionRevision } from "../../shared/mcp.ts";
 
 /** Checks a POST; undefined where it may go on to its body. */
 export function checkPost(headers: Headers): Refusal | undefined {
-  if (!isJson(headers.get("content-type") ?? "")) {
+  if (!isJsonBody(headers.get("content-type") ?? "")) {
     return { kind: "unsupported media type" };
   }
   const encoding = headers.get("content-encoding");
@@ -46,10 +47,4 @@ export function checkRevision(headers: Headers): Refusal | undefined {
   return revision === null || isSessionRevision(revision)
     ? undefined
     : { kind: "unsupported revision" };
-}
-
-/** `application/json`, optionally with `charset=utf-8`. */
-function isJson(value: string): boolean {
-  return /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i
-    .test(value);
 }

@@ -66,7 +66,7 @@ export function findBackends(
  * @throws {SecretError} If a credential cannot be read.
  */
 export async function backendHeaders(
-  { server, session }: Backend,
+  { server, session }: Pick<Backend, "server" | "session">,
   access: Pick<ServerAccess, "headers">,
   given: Readonly<Record<string, string>>,
   authorization: string | undefined,

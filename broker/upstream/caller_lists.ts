@@ -19,6 +19,7 @@ import { type ServerList, shortHash } from "../catalog/merge.ts";
 import { briefly } from "../briefly.ts";
 import { Turns } from "./_turns.ts";
 import type { UpstreamSession } from "./upstream_session.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /**
  * The kinds that are listed by caller: those that a prefix routes. Nobody but
@@ -249,7 +250,7 @@ export class CallerLists {
       entry.until = now() + this.#limits.keepFailureMs;
       log.info("server not listed for a caller", {
         server: server.name,
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
     }
     const { items, session } = entry;
@@ -276,7 +277,7 @@ export class CallerLists {
           this.#options.log.info("list not read for a caller", {
             server: server.name,
             list: KINDS[kind].method,
-            error: error instanceof Error ? error.message : String(error),
+            error: errorText(error),
           });
         }
       }

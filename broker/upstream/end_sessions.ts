@@ -6,9 +6,9 @@
  */
 
 import type { ServerConfig } from "../../shared/config/model.ts";
-import { SESSION_HEADER, VERSION_HEADER } from "../../shared/headers.ts";
 import type { Logger } from "../../shared/log.ts";
 import type { OpenBackend } from "../../shared/sessions/sessions.ts";
+import { type Backend, backendHeaders } from "./backend_request.ts";
 
 /** Sends a request of which only the status matters, trusting the server's CA. */
 export type FetchServer = (
@@ -35,10 +35,7 @@ const PARALLEL = 8;
 /** Sessions waiting to be ended; what is beyond is left to the servers. */
 const MAX_WAITING = 1_000;
 
-interface Ending {
-  readonly server: ServerConfig;
-  readonly id: string;
-  readonly revision: string;
+interface Ending extends Pick<Backend, "server" | "session"> {
   readonly authorization: string | undefined;
 }
 
@@ -64,16 +61,16 @@ export class SessionEnder {
     servers: readonly ServerConfig[],
     authorization: string | undefined,
   ): void {
-    for (const { server: key, backend: { id, revision } } of backends) {
+    for (const { server: key, backend: session } of backends) {
       const server = servers.find((one) =>
         one.name === key.name && one.fingerprint === key.fingerprint
       );
-      if (server === undefined || id === undefined) continue;
+      if (server === undefined || session.id === undefined) continue;
       if (this.#waiting.length >= MAX_WAITING) {
         this.#options.log.warn("too many sessions with servers to end");
         break;
       }
-      this.#waiting.push({ server, id, revision, authorization });
+      this.#waiting.push({ server, session, authorization });
     }
     while (
       this.#working.size < Math.min(PARALLEL, this.#waiting.length)
@@ -108,21 +105,12 @@ export class SessionEnder {
 }
 
 async function endOne(
-  { server, id, revision, authorization }: Ending,
+  { authorization, ...backend }: Ending,
   options: EndSessionsOptions,
 ): Promise<void> {
-  const headers = new Headers();
-  if (server.passthrough && authorization !== undefined) {
-    headers.set("authorization", authorization);
-  }
-  for (const [name, value] of await options.headers(server)) {
-    headers.set(name, value);
-  }
-  headers.set(SESSION_HEADER, id);
-  headers.set(VERSION_HEADER, revision);
-  const response = await options.fetch(server, {
+  const response = await options.fetch(backend.server, {
     method: "DELETE",
-    headers,
+    headers: await backendHeaders(backend, options, {}, authorization),
     signal: AbortSignal.timeout(options.timeoutMs),
   });
   await response.body?.cancel();

@@ -32,6 +32,7 @@ import {
 } from "./health.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import type { UpstreamSession } from "./upstream_session.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /** What is known of one server at one moment. */
 export interface ServerSnapshot {
@@ -241,7 +242,7 @@ export class Supervisor {
       .catch((error: unknown) => {
         this.#options.log.debug("session with server not ended", {
           server: this.#snapshot.server.name,
-          error: describe(error),
+          error: errorText(error),
         });
       })
       .finally(() => this.#leaving.delete(leaving));
@@ -400,7 +401,7 @@ export class Supervisor {
         if (signal.aborted) return;
         log.debug("notification stream broke", {
           server: this.#snapshot.server.name,
-          error: describe(error),
+          error: errorText(error),
         });
         // Whether that means more than the stream, listing will tell.
         this.#suspect();
@@ -427,7 +428,7 @@ export class Supervisor {
 
   #failed(error: unknown): "failed" | "refused" {
     const { now, patience } = this.#options;
-    const lastError = describe(error);
+    const lastError = errorText(error);
     if (error instanceof UpstreamError && error.kind === "below minimum") {
       this.#health = HEALTHY;
       this.#lists = byKind(() => goodList([]));
@@ -516,8 +517,4 @@ function keepUnchanged(
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.byteLength === b.byteLength &&
     a.every((byte, index) => byte === b[index]);
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -25,6 +25,7 @@ import {
 import type { Logger } from "../../shared/log.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
 import { microTime } from "./micro_time.ts";
+import { errorText } from "../../shared/error_text.ts";
 
 /** Leases. */
 export const LEASES: Resource = {
@@ -312,7 +313,7 @@ export class LeaderElection implements WriteFence {
   }
 
   #report(error: unknown): void {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = errorText(error);
     if (problem !== this.#problem) {
       const { log, namespace, name } = this.#options;
       log.warn("lease not renewed", { lease: `${namespace}/${name}`, error });

@@ -68,3 +68,22 @@ export function currentCondition(
     one.type === type && (one.observedGeneration ?? generation) >= generation
   );
 }
+
+/** What an object of ours says of itself now. */
+export interface OwnStatus {
+  /** Its status, as it stands there. */
+  readonly status: unknown;
+  /** The conditions in it. */
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * Reads the status of an object of ours, behind all else: what is wrong in it
+ * is nobody's fault but ours, and overwritten.
+ */
+export function readStatus(object: Fields): OwnStatus {
+  return {
+    status: object.value("status"),
+    conditions: readConditions(object.child("status")),
+  };
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Condition, readConditions } from "./condition.ts";
+import { type Condition, readStatus } from "./condition.ts";
 import type { Fields } from "./fields.ts";
 import type { Finding } from "./finding.ts";
 import { GATEWAY_GROUP } from "./groups.ts";
@@ -120,9 +120,5 @@ export function readExtension(
     }),
     findings: [...findings],
   } as const;
-  return {
-    ...known,
-    status: object.value("status"),
-    conditions: readConditions(object.child("status")),
-  };
+  return { ...known, ...readStatus(object) };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Condition, readConditions } from "./condition.ts";
+import { type Condition, readStatus } from "./condition.ts";
 import type { Fields } from "./fields.ts";
 import type { Finding } from "./finding.ts";
 import { GATEWAY_GROUP } from "./groups.ts";
@@ -127,12 +127,7 @@ export function readRegistration(
     tags: spec?.texts("tags") ?? [],
     findings: [...findings],
   } as const;
-  // What is wrong in a status is nobody's fault but ours, and overwritten.
-  return {
-    ...known,
-    status: object.value("status"),
-    conditions: readConditions(object.child("status")),
-  };
+  return { ...known, ...readStatus(object) };
 }
 
 function isPath(path: string): boolean {

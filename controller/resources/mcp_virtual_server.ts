@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Condition, readConditions } from "./condition.ts";
+import { type Condition, readStatus } from "./condition.ts";
 import type { Fields } from "./fields.ts";
 import type { Finding } from "./finding.ts";
 import type { Meta } from "./meta.ts";
@@ -47,9 +47,5 @@ export function readVirtualServer(
     ...(prompts === undefined ? {} : { prompts: [...new Set(prompts)] }),
     findings: [...findings],
   } as const;
-  return {
-    ...known,
-    status: object.value("status"),
-    conditions: readConditions(object.child("status")),
-  };
+  return { ...known, ...readStatus(object) };
 }

@@ -22,6 +22,7 @@ import type { Wait } from "../wait_on_timer.ts";
 import type { KubeClient, Selection } from "./client.ts";
 import { isKubeError } from "./kube_error.ts";
 import { type KubeObject, objectKey, type Resource } from "./object.ts";
+import { errorText } from "../error_text.ts";
 
 /** How patient an informer is; milliseconds unless said otherwise. */
 export interface InformerTiming {
@@ -360,7 +361,7 @@ export class Informer<T = KubeObject> {
   }
 
   async #failed(error: unknown, signal: AbortSignal): Promise<void> {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = errorText(error);
     this.#counts.failures++;
     // Said once, and again when it is another.
     if (problem !== this.#problem) {

@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { errorText } from "../error_text.ts";
 
 /** What can be done about a refusal. */
 export type KubeErrorKind =
@@ -81,7 +82,7 @@ export class KubeError extends Error {
 
   /** No answer came. */
   static unreachable(action: string, cause: unknown): KubeError {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = errorText(cause);
     return new KubeError(
       action,
       { code: 0, reason: "Unreachable", message, causes: [] },

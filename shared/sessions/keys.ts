@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { hkdfSync, randomBytes as systemRandomBytes } from "node:crypto";
+import { errorText } from "../error_text.ts";
 
 /** What a derived key is for. */
 export type KeyPurpose = "session" | "caller" | "store" | "cursor";
@@ -195,9 +196,12 @@ async function readKey(
   try {
     text = await Deno.readTextFile(file);
   } catch (cause) {
-    throw new Error(`Cannot read signing key from ${file}: ${said(cause)}`, {
-      cause,
-    });
+    throw new Error(
+      `Cannot read signing key from ${file}: ${errorText(cause)}`,
+      {
+        cause,
+      },
+    );
   }
   return parseKey(text, file);
 }
@@ -221,7 +225,7 @@ export async function openKeyFile(
   } catch (cause) {
     if (cause instanceof TypeError) throw cause;
     throw new Error(
-      `Cannot open signing key ${path}: ${said(cause)}; ` +
+      `Cannot open signing key ${path}: ${errorText(cause)}; ` +
         "make the state directory writable, or give GATEWAY_SIGNING_KEY",
       { cause },
     );
@@ -275,8 +279,4 @@ async function writeSynced(path: string, text: string): Promise<void> {
   using file = await Deno.open(path, { write: true });
   // A key that is linked but empty after a power cut would lock everyone out.
   await file.sync();
-}
-
-function said(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

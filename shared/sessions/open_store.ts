@@ -9,6 +9,7 @@ import { MemoryStore } from "./memory_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 import type { SessionStore } from "./store.ts";
 import { checkStoreUrl, parseStoreUrl } from "./store_url.ts";
+import { errorText } from "../error_text.ts";
 
 /** Which store, and where it is. */
 export interface StoreOptions {
@@ -81,7 +82,7 @@ async function caCertsOf(
     throw refuse("the store's URL is redis://, without TLS; write rediss://");
   }
   const text = await Deno.readTextFile(file).catch((cause: unknown) => {
-    throw refuse(cause instanceof Error ? cause.message : String(cause), cause);
+    throw refuse(errorText(cause), cause);
   });
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw refuse("it has no PEM certificate in it");
@@ -96,7 +97,7 @@ async function urlOf({ url, urlFile }: StoreOptions): Promise<string> {
     );
   }
   const text = await Deno.readTextFile(urlFile).catch((cause: unknown) => {
-    const state = cause instanceof Error ? cause.message : String(cause);
+    const state = errorText(cause);
     throw new Error(
       `Cannot read URL of session store from ${urlFile}: ${state}`,
       { cause },

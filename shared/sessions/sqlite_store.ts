@@ -19,6 +19,7 @@ import type {
   StoredNote,
   StoredSession,
 } from "./store.ts";
+import { errorText } from "../error_text.ts";
 
 /** Name of the database file in the state directory. */
 export const STORE_FILE = "sessions.db";
@@ -515,7 +516,7 @@ class NewerSchema extends Error {}
 
 /** Says what is to be done about a failure of SQLite. */
 function explained(action: string, path: string, cause: unknown): Error {
-  const state = cause instanceof Error ? cause.message : String(cause);
+  const state = errorText(cause);
   return new Error(
     `Cannot ${action} session store ${path}: ${state}${remedyFor(cause)}`,
     { cause },

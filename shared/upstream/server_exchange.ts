@@ -16,6 +16,7 @@ import {
 } from "../sse/read_events.ts";
 import { readServerMessage, type ServerMessage } from "./server_message.ts";
 import { UpstreamError } from "./upstream_error.ts";
+import { errorText } from "../error_text.ts";
 
 /** As much of `fetch` as is used here. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -256,9 +257,7 @@ export class ServerExchange {
       return await this.#options.headers();
     } catch (cause) {
       throw new UpstreamError("unreachable", {
-        message: `cannot ask the server: ${
-          shown(cause instanceof Error ? cause.message : String(cause))
-        }`,
+        message: `cannot ask the server: ${shown(errorText(cause))}`,
         cause,
       });
     }
@@ -430,5 +429,5 @@ function rootMessage(error: unknown): string {
   while (root instanceof Error && root.cause instanceof Error) {
     root = root.cause;
   }
-  return shown(root instanceof Error ? root.message : String(root));
+  return shown(errorText(root));
 }

@@ -17,12 +17,9 @@ import { type RawServer, startRawServer } from "../fixtures/raw_server.ts";
 import { bearer } from "../support/bearer.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { proves, shared } from "../support/proves.ts";
-import type {
-  RawClient,
-  RawListener,
-  RpcMessage,
-} from "../support/raw_client.ts";
+import type { RawListener, RpcMessage } from "../support/raw_client.ts";
 import { eventually } from "../support/wait.ts";
+import { note, sessionWith } from "./_sessions.ts";
 
 const setup = shared(async (stack) => {
   const one = stack.use(startRawServer({ name: "one", logging: true }));
@@ -55,26 +52,6 @@ function talkative(): McpServer {
   });
   return server;
 }
-
-/** Opens a client's session with a server, and answers the server's id of it. */
-async function sessionWith(
-  client: RawClient,
-  server: RawServer,
-  prefix: string,
-): Promise<string> {
-  const mark = crypto.randomUUID();
-  const reply = await client.call(`${prefix}_echo`, { mark });
-  assertEquals([reply.status, reply.message?.error], [200, undefined]);
-  return server.of("tools/call").find(({ body }) =>
-    new TextDecoder().decode(body).includes(mark)
-  )!.session;
-}
-
-const note = (text: string) => ({
-  jsonrpc: "2.0",
-  method: "notifications/message",
-  params: { level: "info", data: text },
-});
 
 async function metricsOf({ local }: TestGateway): Promise<string> {
   const response = await fetch(new URL("/metrics", local.brokerInternalUrl));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { errorText } from "../../error_text.ts";
 
 /** How to run it. */
 export interface RunToolOptions {
@@ -45,7 +46,7 @@ export async function runTool(
     return { success, text };
   } catch (error) {
     options.signal?.throwIfAborted();
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorText(error);
     return { success: false, text };
   }
 }

@@ -15,6 +15,7 @@ import type { Logger } from "../../log.ts";
 import { startEverythingServer } from "./everything_server.ts";
 import { startNotesServer } from "./notes.ts";
 import { startPythonServer } from "./python_server.ts";
+import { errorText } from "../../error_text.ts";
 
 /** Names of the sample servers. */
 export type SampleName = "everything" | "notes" | "clock";
@@ -89,7 +90,7 @@ export async function startSamples(options: SamplesOptions): Promise<Samples> {
       const { url } = stack.use(await start());
       servers.push({ name, url, prefix: `${name}_` });
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = errorText(cause);
       skipped.push({ name, reason });
     }
   }));
