@@ -10,6 +10,8 @@
  * @module
  */
 
+import type { Era } from "./mcp.ts";
+
 /** Path of the catalog on the broker's internal listener. */
 export const CATALOG_PATH = "/catalog";
 
@@ -19,6 +21,23 @@ export interface CatalogEntry {
   readonly server: string;
   /** The tool's, prompt's own name at that server. */
   readonly name: string;
+  /** Arguments of a tool that clients mirror in headers; absent for none. */
+  readonly paramHeaders?: readonly ParamHeader[];
+}
+
+/**
+ * An argument of a tool that clients of the stateless era mirror in a header
+ * `Mcp-Param-NAME`.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#custom-headers-from-tool-parameters
+ */
+export interface ParamHeader {
+  /** NAME, lower case. */
+  readonly header: string;
+  /** Keys that lead from `arguments` to the value; at least one. */
+  readonly path: readonly string[];
+  /** What the value is. */
+  readonly type: "string" | "integer" | "boolean";
 }
 
 /** A template of resource URIs, and whose it is. */
@@ -37,6 +56,11 @@ export interface CatalogServer {
   readonly ready: boolean;
   /** Revision that the broker negotiated with it, where it is connected. */
   readonly revision?: string;
+  /**
+   * The era that it speaks, last known: kept while it is not listed. Absent
+   * where it was never reached.
+   */
+  readonly era?: Era;
 }
 
 /** Everything the broker tells the router. */

@@ -6,11 +6,18 @@
  * @module
  */
 
+import type { Era } from "./mcp.ts";
+
 /** HTTP status, JSON-RPC code and default wording of one kind of refusal. */
 interface RefusalRow {
   readonly status: number;
   readonly code: number;
   readonly message: string;
+  /** Where the stateless era has it otherwise. */
+  readonly stateless?: {
+    readonly status?: number;
+    readonly code?: number;
+  };
   /** Nothing was run; the same request may succeed later, unchanged. */
   readonly retryable?: boolean;
 }
@@ -23,6 +30,10 @@ export type RefusalKind =
   | "unsupported media type"
   | "not acceptable"
   | "unsupported revision"
+  | "envelope incomplete"
+  | "header mismatch"
+  | "capability missing"
+  | "unknown request state"
   | "method not allowed"
   | "forbidden origin"
   | "forbidden caller"
@@ -74,6 +85,31 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     status: 400,
     code: -32600,
     message: "Unsupported protocol version",
+    stateless: { code: -32022 },
+  },
+  // What a request of the stateless era says of itself (2026-07-28, basic;
+  // transports, server validation).
+  "envelope incomplete": {
+    status: 400,
+    code: -32602,
+    message: "The request's _meta is incomplete",
+  },
+  "header mismatch": {
+    status: 400,
+    code: -32020,
+    message: "Header mismatch",
+  },
+  "capability missing": {
+    status: 400,
+    code: -32021,
+    message: "The client did not declare a capability that this needs",
+  },
+  // Altered, expired, used already, of another caller, of another request, or
+  // of a broker that is gone: one answer for all of it, no oracle.
+  "unknown request state": {
+    status: 200,
+    code: -32602,
+    message: "Unknown or expired requestState: send the request anew",
   },
   "method not allowed": {
     status: 405,
@@ -131,7 +167,12 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     message: "Too many resource subscriptions in this session",
   },
   // What is asked for.
-  "unknown method": { status: 200, code: -32601, message: "Method not found" },
+  "unknown method": {
+    status: 200,
+    code: -32601,
+    message: "Method not found",
+    stateless: { status: 404 },
+  },
   "invalid params": { status: 200, code: -32602, message: "Invalid params" },
   "unknown tool": { status: 200, code: -32602, message: "Unknown tool" },
   "unknown prompt": { status: 200, code: -32602, message: "Unknown prompt" },
@@ -140,6 +181,7 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     status: 200,
     code: -32002,
     message: "Resource not found",
+    stateless: { code: -32602 },
   },
   "unknown virtual server": {
     status: 404,
@@ -257,6 +299,7 @@ const RETRY_AFTER_S = 1;
  * @param refusal What is refused.
  * @param id The request's id as it stood in the message, raw JSON, or `null`
  * where there was none or it could not be read.
+ * @param era The era that the request is of.
  *
  * @example
  * ```ts
@@ -275,8 +318,9 @@ const RETRY_AFTER_S = 1;
 export function replyToRefusal(
   refusal: Refusal,
   id: string | null,
+  era: Era = "session",
 ): RefusalReply {
-  const row = TABLE[refusal.kind];
+  const row = rowOf(refusal.kind, era);
   const message = refusal.detail === undefined
     ? row.message
     : `${row.message}: ${refusal.detail.slice(0, MAX_DETAIL)}`;
@@ -288,7 +332,9 @@ export function replyToRefusal(
   if (row.status === 503 || row.status === 429) {
     headers.push(["retry-after", String(RETRY_AFTER_S)]);
   }
-  if (row.status === 405) headers.push(["allow", "GET, POST, DELETE"]);
+  if (row.status === 405) {
+    headers.push(["allow", era === "session" ? "GET, POST, DELETE" : "POST"]);
+  }
   return {
     status: row.status,
     headers,
@@ -299,9 +345,20 @@ export function replyToRefusal(
   };
 }
 
+function rowOf(kind: RefusalKind, era: Era): RefusalRow {
+  const row = TABLE[kind];
+  return era === "stateless" && row.stateless !== undefined
+    ? { ...row, ...row.stateless }
+    : row;
+}
+
 /** Writes a refusal as a `Response`, for programs that serve HTTP themselves. */
-export function refusalResponse(refusal: Refusal, id: string | null): Response {
-  const reply = replyToRefusal(refusal, id);
+export function refusalResponse(
+  refusal: Refusal,
+  id: string | null,
+  era: Era = "session",
+): Response {
+  const reply = replyToRefusal(refusal, id, era);
   return new Response(reply.body, {
     status: reply.status,
     headers: reply.headers.map(([name, value]) => [name, value]),

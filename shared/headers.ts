@@ -10,6 +10,12 @@
 export const SESSION_HEADER = "mcp-session-id";
 /** Negotiated protocol revision, on every request after `initialize`. */
 export const VERSION_HEADER = "mcp-protocol-version";
+/** The JSON-RPC method, mirrored by clients of the stateless era. */
+export const MCP_METHOD_HEADER = "mcp-method";
+/** `params.name` or `params.uri`, mirrored by clients of the stateless era. */
+export const MCP_NAME_HEADER = "mcp-name";
+/** Begins the names of headers that mirror arguments of a tool. */
+export const MCP_PARAM_PREFIX = "mcp-param-";
 /** Id of the last event that a client saw of a stream it takes up again. */
 export const LAST_EVENT_HEADER = "last-event-id";
 /** Name of the server that a request goes to, or `broker`. */
@@ -102,4 +108,58 @@ export function encodeHeaderValue(value: string): string {
     !/^=\?base64\?.*\?=$/.test(value);
   if (plain) return value;
   return `=?base64?${new TextEncoder().encode(value).toBase64()}?=`;
+}
+
+/** Outcome of decoding a header value. */
+export type DecodedHeaderValue =
+  | { readonly kind: "value"; readonly value: string }
+  | { readonly kind: "malformed"; readonly reason: string };
+
+/**
+ * Reads what {@linkcode encodeHeaderValue} wrote, or a client of the stateless
+ * era: plain text, or the Base64 of UTF-8 between `=?base64?` and `?=`. Other
+ * spellings of those marks are text like any other. Optional white space
+ * around the value is no part of it.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http#value-encoding
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { decodeHeaderValue } from "./headers.ts";
+ *
+ * assertEquals(decodeHeaderValue("=?base64?Y2Fmw6k=?="), {
+ *   kind: "value",
+ *   value: "café",
+ * });
+ * ```
+ */
+export function decodeHeaderValue(written: string): DecodedHeaderValue {
+  const trimmed = written.replace(/^[ \t]+|[ \t]+$/g, "");
+  if (!/^[\x20-\x7e\t]*$/.test(trimmed)) {
+    return malformed("it has characters that are not visible ASCII");
+  }
+  const encoded = /^=\?base64\?(.*)\?=$/.exec(trimmed)?.[1];
+  if (encoded === undefined) return { kind: "value", value: trimmed };
+  // Padded, canonical: two spellings of one name would be two names to others.
+  if (
+    !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+      .test(encoded)
+  ) {
+    return malformed("its Base64 is not valid");
+  }
+  try {
+    const bytes = Uint8Array.fromBase64(encoded, {
+      lastChunkHandling: "strict",
+    });
+    return { kind: "value", value: UTF8.decode(bytes) };
+  } catch {
+    return malformed("its Base64 is not that of UTF-8");
+  }
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function malformed(reason: string): DecodedHeaderValue {
+  return { kind: "malformed", reason };
 }

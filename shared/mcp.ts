@@ -62,8 +62,50 @@ export function negotiateRevision(requested: unknown): SessionRevision {
   return isSessionRevision(requested) ? requested : LATEST_SESSION_REVISION;
 }
 
+/**
+ * Revisions of the stateless era, newest first: each request is complete in
+ * itself.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/versioning
+ */
+export const STATELESS_REVISIONS = ["2026-07-28"] as const;
+
+/** A revision of the stateless era. */
+export type StatelessRevision = typeof STATELESS_REVISIONS[number];
+
+/** The newest revision of the stateless era: what the gateway speaks first. */
+export const LATEST_STATELESS_REVISION: StatelessRevision =
+  STATELESS_REVISIONS[0];
+
+/** Tells whether `value` is a revision of the stateless era. */
+export function isStatelessRevision(
+  value: unknown,
+): value is StatelessRevision {
+  return (STATELESS_REVISIONS as readonly unknown[]).includes(value);
+}
+
 /** How a server or a client speaks: with sessions, or self-contained. */
 export type Era = "session" | "stateless";
+
+/**
+ * Members of `_meta` that the stateless era gives a meaning.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic#_meta
+ */
+export const META = {
+  /** Of a request: its revision. */
+  protocolVersion: "io.modelcontextprotocol/protocolVersion",
+  /** Of a request: what its client can be asked for. */
+  clientCapabilities: "io.modelcontextprotocol/clientCapabilities",
+  /** Of a request: what its client calls itself. */
+  clientInfo: "io.modelcontextprotocol/clientInfo",
+  /** Of a request: the lowest level of log messages that it wants. */
+  logLevel: "io.modelcontextprotocol/logLevel",
+  /** Of a result: what its server calls itself. */
+  serverInfo: "io.modelcontextprotocol/serverInfo",
+  /** Of what a subscription brings: the id of the request that opened it. */
+  subscriptionId: "io.modelcontextprotocol/subscriptionId",
+} as const;
 
 /** What a client declared at `initialize`; unknown members are kept. */
 export type ClientCapabilities = Readonly<Record<string, unknown>>;
