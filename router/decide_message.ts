@@ -11,13 +11,11 @@ import type {
   RawSpan,
   RequestMessage,
   Scanned,
-  StringSpan,
 } from "../shared/jsonrpc/message.ts";
 import { removePrefix, replaceText } from "../shared/jsonrpc/splice.ts";
-import { kindOf, members, stringSpan } from "../shared/jsonrpc/values.ts";
-import { variantAmong } from "../shared/jsonrpc/variants.ts";
 import { readRoutedId } from "../shared/relay/routed_id.ts";
-import type { NamedKind, RouteTable } from "./route_table.ts";
+import { callTarget, type TargetKind } from "../shared/routing/call_target.ts";
+import type { RouteTable } from "../shared/routing/route_table.ts";
 
 /** What becomes of a message. */
 export type MessageDecision =
@@ -65,9 +63,6 @@ export interface Cancellation {
   /** The request's id, raw JSON. */
   readonly requestId: string;
 }
-
-/** What a request is about. */
-export type TargetKind = "tool" | "prompt" | "resource";
 
 /** A request that goes straight to a server. */
 export interface ServerCall {
@@ -177,130 +172,34 @@ function relay(
 
 function decideRequest(
   request: RequestMessage,
-  context: MessageContext,
+  { bytes, table, virtualServer }: MessageContext,
 ): MessageDecision {
-  const { method, id, params } = request;
+  const { method, id } = request;
   if (method.length > MAX_METHOD) {
     return { kind: "refuse", refusal: { kind: "unknown method" }, id };
   }
-  switch (method) {
-    case "tools/call":
-      return byName("tool", params?.name, request, context);
-    case "prompts/get":
-      return byName("prompt", params?.name, request, context);
-    case "resources/read":
-    case "resources/subscribe":
-    case "resources/unsubscribe":
-      return byUri(params?.uri, request, context);
-    case "completion/complete":
-      return byReference(request, context);
-    default:
+  const asked = callTarget(bytes, request);
+  switch (asked.kind) {
+    case "none":
       return { kind: "broker", method, id };
-  }
-}
-
-function byName(
-  target: NamedKind,
-  name: StringSpan | undefined,
-  { id, method }: RequestMessage,
-  { bytes, table, virtualServer }: MessageContext,
-): MessageDecision {
-  if (name === undefined) return invalid(id, "params.name must be a string");
-  if (name.value.length > MAX_NAME) {
-    return invalid(id, "params.name is too long for a name");
-  }
-  const resolution = table.resolve(target, name.value, virtualServer);
-  switch (resolution.kind) {
     case "refused":
-      return { kind: "refuse", refusal: resolution.refusal, id };
-    case "server": {
-      const { server, name: own } = resolution;
-      return {
-        kind: "call",
-        server,
-        method,
-        target,
-        name: own,
-        id,
-        body: server.prefix === ""
-          ? bytes
-          : removePrefix(bytes, name, server.prefix),
-      };
+      return { kind: "refuse", refusal: asked.refusal, id };
+    case "target": {
+      const { target, named } = asked;
+      const resolution = table.resolve(target, named.value, virtualServer);
+      if (resolution.kind === "refused") {
+        return { kind: "refuse", refusal: resolution.refusal, id };
+      }
+      const { server, name } = resolution;
+      const body = target === "resource" || server.prefix === ""
+        ? bytes
+        : removePrefix(bytes, named, server.prefix);
+      return { kind: "call", server, method, target, name, id, body };
     }
     default:
-      return resolution satisfies never;
-  }
-}
-
-function byUri(
-  uri: StringSpan | undefined,
-  { id, method }: RequestMessage,
-  { bytes, table, virtualServer }: MessageContext,
-): MessageDecision {
-  if (uri === undefined) return invalid(id, "the uri must be a string");
-  if (uri.value.length > MAX_URI) {
-    return invalid(id, "the uri is too long");
-  }
-  const resolution = table.resolveUri(uri.value, virtualServer);
-  switch (resolution.kind) {
-    case "refused":
-      return { kind: "refuse", refusal: resolution.refusal, id };
-    case "server":
-      return {
-        kind: "call",
-        server: resolution.server,
-        method,
-        target: "resource",
-        name: resolution.name,
-        id,
-        body: bytes,
-      };
-    default:
-      return resolution satisfies never;
-  }
-}
-
-/** completion/complete names a prompt, or a template, in an object of its own. */
-function byReference(
-  request: RequestMessage,
-  context: MessageContext,
-): MessageDecision {
-  const { bytes } = context;
-  const { id } = request;
-  const ref = request.params?.ref;
-  if (ref === undefined || kindOf(bytes, ref) !== "object") {
-    return invalid(id, "params.ref must be an object");
-  }
-  const found = members(bytes, ref);
-  if (variantAmong(found.keys(), ["type", "name", "uri"]) !== undefined) {
-    return invalid(id, "params.ref has a variant of a member's name");
-  }
-  const text = (key: string): StringSpan | undefined => {
-    const span = found.get(key);
-    return span !== undefined && kindOf(bytes, span) === "string"
-      ? stringSpan(bytes, span)
-      : undefined;
-  };
-  switch (text("type")?.value) {
-    case "ref/prompt":
-      return byName("prompt", text("name"), request, context);
-    case "ref/resource":
-      return byUri(text("uri"), request, context);
-    default:
-      return invalid(
-        id,
-        "params.ref.type is neither ref/prompt nor ref/resource",
-      );
+      return asked satisfies never;
   }
 }
 
 /** Longest method that goes on: it becomes a header. */
 const MAX_METHOD = 128;
-/** Longest exposed name: what the catalog lists, and the longest prefix. */
-const MAX_NAME = 256;
-/** Longest URI that goes on: it becomes a header. */
-const MAX_URI = 8192;
-
-function invalid(id: string, detail: string): MessageDecision {
-  return { kind: "refuse", refusal: { kind: "invalid params", detail }, id };
-}

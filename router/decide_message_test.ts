@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { config, server } from "../shared/_testing.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
 import { decideMessage } from "./decide_message.ts";
-import { RouteTable } from "./route_table.ts";
+import { RouteTable } from "../shared/routing/route_table.ts";
 
 const table = new RouteTable(
   config([server("weather", { prefix: "weather_" }), server("plain")]),

@@ -57,7 +57,7 @@ import {
   type RequestHead,
   tooLarge,
 } from "./request_head.ts";
-import type { RouteTable } from "./route_table.ts";
+import type { RouteTable } from "../shared/routing/route_table.ts";
 import {
   type Destination,
   steerCall,

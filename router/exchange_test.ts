@@ -6,7 +6,7 @@ import { createCallsInFlight } from "./calls_in_flight.ts";
 import { type Deadline, Exchange, type ExchangePorts } from "./exchange.ts";
 import { backendTag } from "../shared/relay/routed_id.ts";
 import { session } from "./_testing.ts";
-import { RouteTable } from "./route_table.ts";
+import { RouteTable } from "../shared/routing/route_table.ts";
 import { config, server, SILENT } from "../shared/_testing.ts";
 
 const utf8 = new TextEncoder();

@@ -31,7 +31,7 @@ import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
 import { RESETS_MESSAGE, RESETS_REMEDY, ResetWatch } from "./reset_watch.ts";
-import { RouteTable } from "./route_table.ts";
+import { RouteTable } from "../shared/routing/route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";
 import { ServerClient } from "./server_client.ts";
 

@@ -12,7 +12,7 @@ import type { Address } from "../shared/address.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
 import type { ExchangePorts } from "./exchange.ts";
 import { session } from "./_testing.ts";
-import { RouteTable } from "./route_table.ts";
+import { RouteTable } from "../shared/routing/route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";
 import { config, server, SILENT } from "../shared/_testing.ts";
 

@@ -21,7 +21,8 @@ import {
 } from "../shared/headers.ts";
 import type { BackendSession } from "../shared/sessions/sessions.ts";
 import type { Continue, HeaderChanges, HeaderEntry } from "./answer.ts";
-import type { ServerCall, TargetKind } from "./decide_message.ts";
+import type { ServerCall } from "./decide_message.ts";
+import type { TargetKind } from "../shared/routing/call_target.ts";
 
 /** Where a request is to go. */
 export interface Destination {

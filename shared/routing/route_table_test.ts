@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import type { Catalog, CatalogEntry } from "../shared/catalog.ts";
-import type { ServerConfig } from "../shared/config/model.ts";
+import type { Catalog, CatalogEntry } from "../catalog.ts";
+import type { ServerConfig } from "../config/model.ts";
 import { RouteTable } from "./route_table.ts";
-import { config, server } from "../shared/_testing.ts";
+import { config, server } from "../_testing.ts";
 
 const servers: readonly ServerConfig[] = [
   server("weather", { prefix: "weather_" }),
@@ -197,14 +197,14 @@ const uris: readonly {
 ];
 
 for (const { name, catalog, uri, virtual, want } of uris) {
-  Deno.test(`RouteTable.resolveUri(): ${name}`, () => {
+  Deno.test(`RouteTable.resolve() of URIs: ${name}`, () => {
     const table = new RouteTable(
       config(servers, [
         { name: "team/travel", tools: ["weather_now"], prompts: [] },
       ]),
       catalog,
     );
-    const found = table.resolveUri(uri, virtual);
+    const found = table.resolve("resource", uri, virtual);
     assertEquals(
       found.kind === "server" ? found.server.name : found.refusal.kind,
       want,
@@ -237,5 +237,42 @@ Deno.test("RouteTable.serverNamed() knows enabled servers only", () => {
   assertEquals(
     ["on", "off", "none"].map((name) => table.serverNamed(name)),
     [on, undefined, undefined],
+  );
+});
+
+Deno.test("RouteTable.resolve() hands out what the catalog says of a name", () => {
+  const paramHeaders = [
+    { header: "city", path: ["city"], type: "string" },
+  ] as const;
+  const table = new RouteTable(
+    config(servers),
+    catalog({
+      echo: { server: "plain", name: "echo", paramHeaders },
+      weather_now: { server: "weather", name: "now", paramHeaders },
+      // Of a catalog that is older than the prefix.
+      weather_radar_now: { server: "weather", name: "radar_now", paramHeaders },
+    }),
+  );
+  const found = ["echo", "weather_now", "weather_radar_now", "weather_x"]
+    .map((name) => table.resolve("tool", name))
+    .map((one) => one.kind === "server" && one.entry?.name);
+  assertEquals(found, ["echo", "now", undefined, undefined]);
+});
+
+Deno.test("RouteTable.eraOf() believes the configuration, then the catalog", () => {
+  const fixed = server("fixed", { era: "session" });
+  const found = server("found");
+  const unknown = server("unknown");
+  const table = new RouteTable(config([fixed, found, unknown]), {
+    ...plainEcho,
+    servers: [
+      { name: "fixed", ready: true, era: "stateless" },
+      { name: "found", ready: false, era: "stateless" },
+      { name: "unknown", ready: false },
+    ],
+  });
+  assertEquals(
+    [fixed, found, unknown].map((one) => table.eraOf(one)),
+    ["session", "stateless", undefined],
   );
 });

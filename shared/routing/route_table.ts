@@ -5,11 +5,13 @@
  * @module
  */
 
-import type { Catalog, CatalogEntry } from "../shared/catalog.ts";
-import type { GatewayConfig, ServerConfig } from "../shared/config/model.ts";
-import type { Refusal } from "../shared/errors.ts";
-import { ownerByPrefix } from "../shared/names.ts";
-import { type UriMatcher, uriMatcher } from "../shared/uri_template.ts";
+import type { Catalog, CatalogEntry } from "../catalog.ts";
+import type { GatewayConfig, ServerConfig } from "../config/model.ts";
+import type { Refusal } from "../errors.ts";
+import type { Era } from "../mcp.ts";
+import { ownerByPrefix } from "../names.ts";
+import { type UriMatcher, uriMatcher } from "../uri_template.ts";
+import type { TargetKind } from "./call_target.ts";
 
 /** A tool, prompt or resource, resolved to who runs it. */
 export type Resolution =
@@ -18,11 +20,13 @@ export type Resolution =
     readonly server: ServerConfig;
     /** What the server calls it; a resource's URI is the same everywhere. */
     readonly name: string;
+    /** What the catalog says of it, where it lists a tool or prompt so. */
+    readonly entry?: CatalogEntry;
   }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** Kinds of names that are routed by name. */
-export type NamedKind = "tool" | "prompt";
+type NamedKind = Exclude<TargetKind, "resource">;
 
 interface Template {
   readonly server: ServerConfig;
@@ -43,6 +47,7 @@ export class RouteTable {
   readonly #virtualServers: ReadonlyMap<string, VirtualServer>;
   readonly #catalog: Catalog | undefined;
   readonly #templates: readonly Template[];
+  readonly #eras: ReadonlyMap<string, Era>;
 
   /** Builds the table; `catalog` is absent while the broker was not reached. */
   constructor(config: GatewayConfig, catalog: Catalog | undefined) {
@@ -57,6 +62,11 @@ export class RouteTable {
       ]),
     );
     this.#catalog = catalog;
+    this.#eras = new Map(
+      (catalog?.servers ?? []).flatMap(({ name, era }) =>
+        era === undefined ? [] : [[name, era]]
+      ),
+    );
     this.#templates = (catalog?.templates ?? []).flatMap(
       ({ server: name, uriTemplate }) => {
         const server = this.#byName.get(name);
@@ -83,6 +93,25 @@ export class RouteTable {
     return this.#virtualServers.has(name);
   }
 
+  /** Resolves what a call asks for, as one virtual server or none shows it. */
+  resolve(
+    target: TargetKind,
+    named: string,
+    virtualServer?: string,
+  ): Resolution {
+    return target === "resource"
+      ? this.#resolveUri(named, virtualServer)
+      : this.#resolveName(target, named, virtualServer);
+  }
+
+  /**
+   * Tells which era a server speaks: as configured, else as the broker found
+   * out; undefined where nobody knows yet.
+   */
+  eraOf({ name, era }: ServerConfig): Era | undefined {
+    return era !== "auto" ? era : this.#eras.get(name);
+  }
+
   /**
    * Resolves an exposed name.
    *
@@ -94,7 +123,11 @@ export class RouteTable {
    * | not there, no or no complete catalog | catalog unavailable |
    * | not there | unknown |
    */
-  resolve(kind: NamedKind, name: string, virtualServer?: string): Resolution {
+  #resolveName(
+    kind: NamedKind,
+    name: string,
+    virtualServer?: string,
+  ): Resolution {
     if (virtualServer !== undefined) {
       const selection = this.#virtualServers.get(virtualServer);
       if (selection === undefined) {
@@ -103,16 +136,17 @@ export class RouteTable {
       if (!selection[kind].has(name)) return unknown(kind, name);
     }
     const owner = ownerByPrefix(name, this.#enabled);
+    const entry = this.#entry(kind, name);
     if (owner !== undefined) {
       const own = name.slice(owner.prefix.length);
-      return own === ""
-        ? unknown(kind, name)
+      if (own === "") return unknown(kind, name);
+      return entry?.server === owner.name
+        ? { kind: "server", server: owner, name: own, entry }
         : { kind: "server", server: owner, name: own };
     }
-    const entry = this.#entry(kind, name);
     const server = entry && this.#byName.get(entry.server);
     if (entry !== undefined && server !== undefined) {
-      return { kind: "server", server, name: entry.name };
+      return { kind: "server", server, name: entry.name, entry };
     }
     // Who never saw the whole catalog cannot say that a name is unknown.
     return this.#catalog?.complete
@@ -131,7 +165,7 @@ export class RouteTable {
    * | not there, no or no complete catalog | catalog unavailable |
    * | not there | unknown |
    */
-  resolveUri(uri: string, virtualServer?: string): Resolution {
+  #resolveUri(uri: string, virtualServer?: string): Resolution {
     if (virtualServer !== undefined) {
       return this.#virtualServers.has(virtualServer)
         ? unknownUri(uri)
