@@ -165,8 +165,10 @@ function selectedOf(
   { servers, virtualServers }: GatewayConfig,
 ): readonly string[] {
   const enabled = servers.filter((s) => s.state === "Enabled");
-  return virtualServers.flatMap(({ tools, prompts }) => [...tools, ...prompts])
-    .filter((selected) => ownerByPrefix(selected, enabled)?.name === name);
+  return virtualServers.flatMap(({ tools, prompts = [] }) => [
+    ...tools,
+    ...prompts,
+  ]).filter((selected) => ownerByPrefix(selected, enabled)?.name === name);
 }
 
 interface MergedKind {

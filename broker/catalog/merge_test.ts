@@ -379,6 +379,7 @@ Deno.test("a virtual server shows the tools and prompts it selects, no resources
   );
   const views = makeViews(items, [
     { name: "v", tools: [], prompts: ["p_x", "absent"] },
+    { name: "every prompt", tools: [] },
   ]);
   const shown = (key: string) =>
     byKind((kind) => shownIn(views.get(key)!, kind));
@@ -387,6 +388,10 @@ Deno.test("a virtual server shows the tools and prompts it selects, no resources
     prompts: { prompts: [prompt("p_x")] },
     resources: { resources: [] },
     templates: { resourceTemplates: [] },
+  });
+  assertEquals(shown("every prompt"), {
+    ...shown("v"),
+    prompts: { prompts: [prompt("p_y"), prompt("p_x")] },
   });
   assertEquals(shown(WHOLE_CATALOG), {
     tools: { tools: [{ name: "p_t", inputSchema: { type: "object" } }] },
@@ -500,6 +505,7 @@ Deno.test("a view tells of the instructions of the servers that are seen in it",
     { name: "prompts", tools: [], prompts: ["ask"] },
     { name: "own", tools: ["p_any"], prompts: [] },
     { name: "none", tools: ["p_x_y"], prompts: [] },
+    { name: "every prompt", tools: [] },
   ];
   const merged = mergeCatalog({ ...BY_CALLER, virtualServers }, [
     {
@@ -521,6 +527,7 @@ Deno.test("a view tells of the instructions of the servers that are seen in it",
       ["prompts", "Plainly."],
       ["own", "Ask."],
       ["none", undefined],
+      ["every prompt", "# plain\n\nPlainly.\n\n# own\n\nAsk."],
     ],
   );
 });

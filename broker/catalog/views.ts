@@ -138,17 +138,23 @@ function isSeen(
     ? [...selected.tools, ...selected.prompts].some((item) =>
       item.server === server
     )
-    : [...tools, ...prompts].some((name) => callerNames.includes(name));
+    : prompts === undefined ||
+      [...tools, ...prompts].some((name) => callerNames.includes(name));
 }
 
-/** A virtual server names tools and prompts, and shows nothing else. */
+/**
+ * A virtual server names tools and prompts, and shows nothing else; every
+ * prompt where it names none.
+ */
 function select(
   items: ByKind<readonly MergedItem[]>,
   virtual: VirtualServerConfig,
 ): ByKind<readonly MergedItem[]> {
   const only = (kind: "tools" | "prompts") => {
-    const chosen = new Set(virtual[kind]);
-    return items[kind].filter(({ exposed }) => chosen.has(exposed));
+    const chosen = virtual[kind] && new Set(virtual[kind]);
+    return chosen === undefined
+      ? items[kind]
+      : items[kind].filter(({ exposed }) => chosen.has(exposed));
   };
   return {
     tools: only("tools"),

@@ -33,7 +33,7 @@ export function virtualProblems(
   const found = new Map<string, readonly string[]>();
   for (const virtual of virtualServers) {
     const problems = (["tools", "prompts"] as const).flatMap((kind) =>
-      virtual[kind].filter((name) => !mayExist(kind, name))
+      (virtual[kind] ?? []).filter((name) => !mayExist(kind, name))
         .map((name) =>
           `${KINDS[kind].noun} ${JSON.stringify(name)}: no server has it`
         )

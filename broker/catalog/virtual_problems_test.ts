@@ -68,7 +68,7 @@ for (const { name, tools = [], prompts = [], lists = {}, want } of CASES) {
     const { virtualProblems } = mergeCatalog(
       gatewayConfig(SERVERS, [
         { name: "v", tools, prompts },
-        { name: "well", tools: [], prompts: [] },
+        { name: "well", tools: [] },
       ]),
       [list("plain", "x"), list("p", "y"), list("own")],
     );

@@ -37,13 +37,15 @@ export function callerItems(
     const { key } = client.view;
     const virtual = config.virtualServers.find(({ name }) => name === key);
     if (key !== WHOLE_CATALOG && virtual === undefined) return [];
-    const selected = virtual && new Set(virtual[kind]);
+    // A virtual server that says nothing of prompts has every one.
+    const names = virtual?.[kind];
+    const selected = names && new Set(names);
     const servers = config.servers.filter((server) =>
       server.userSpecificList && server.state === "Enabled" &&
       !isOut(server.name) &&
       // Nobody need be asked for what would not be shown.
-      (virtual === undefined ||
-        virtual[kind].some((name) => name.startsWith(server.prefix)))
+      (names === undefined ||
+        names.some((name) => name.startsWith(server.prefix)))
     );
     if (servers.length === 0) return [];
     const listed = await lists.of(client, servers);

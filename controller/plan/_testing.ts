@@ -215,7 +215,7 @@ export function statusFor(
     virtualServers: virtualServers.map(({ name, tools, prompts }) => ({
       name,
       tools: tools.length,
-      prompts: prompts.length,
+      prompts: prompts?.length ?? 0,
       problems: [],
     })),
     conflicts: [],

@@ -87,7 +87,7 @@ function virtualEntry(virtual: McpVirtualServer): object {
     name: keyOf(meta),
     ...(description === "" ? {} : { description }),
     tools,
-    prompts: prompts ?? [],
+    ...(prompts === undefined ? {} : { prompts }),
   };
 }
 

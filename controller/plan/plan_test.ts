@@ -1017,6 +1017,26 @@ Deno.test("plan() names virtual servers by namespace, and leaves out what it can
   );
 });
 
+Deno.test("plan() gives a virtual server that says nothing of prompts every one", () => {
+  const prompts = (more: string) =>
+    configOf(planWith(`${VIRTUAL}\n---
+kind: MCPVirtualServer
+metadata: {name: travel, namespace: team}
+spec: {${more}}`)).virtualServers.map((one) => one.prompts);
+  assertEquals(prompts("prompts: null"), [undefined]);
+  assertEquals(prompts("prompts: []"), [[]]);
+  assertEquals(prompts("prompts: [plan]"), [["plan"]]);
+});
+
+Deno.test("plan() says in a virtual server's status how much its clients see", () => {
+  const config = configOf(planWith(VIRTUAL));
+  const { status } = statusOf(
+    planWith(VIRTUAL, { brokers: [replica("b", statusFor(config))] }),
+    TRAVEL,
+  );
+  assertEquals([status.tools, status.prompts], [1, 1]);
+});
+
 Deno.test("plan() forgets what is being deleted", () => {
   const gone =
     `kind: MCPServerRegistration\nmetadata: {name: weather, namespace: team, deletionTimestamp: "2026-02-01T00:00:00Z"}`;

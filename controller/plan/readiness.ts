@@ -24,8 +24,8 @@ export interface Readiness {
   readonly programmed: Verdict;
   /** Whether each lists it now. */
   readonly ready: Verdict;
-  /** What the worst replica says of a server. */
-  readonly facts?: ServerStatus;
+  /** What the worst replica says of a server, or of a virtual one. */
+  readonly facts?: Partial<ServerStatus>;
 }
 
 /** What one replica says. */
@@ -33,7 +33,7 @@ interface Opinion {
   readonly programmed: Reason;
   readonly ready: Reason;
   readonly message: string;
-  readonly facts?: ServerStatus;
+  readonly facts?: Partial<ServerStatus>;
 }
 
 /** From the worst to the best; what the worst replica says, counts. */
@@ -162,7 +162,12 @@ export function virtualReadiness(
       : doubts === ""
       ? "Ready"
       : "ServingPartly";
-    return { programmed: "Programmed", ready, message: `${listed}${doubts}` };
+    return {
+      programmed: "Programmed",
+      ready,
+      message: `${listed}${doubts}`,
+      facts: { tools, prompts },
+    };
   }, extension);
 }
 

@@ -40,7 +40,7 @@ export interface StatusPlan {
   readonly transitions: readonly Transition[];
 }
 
-/** A status; all but the conditions is of registrations only. */
+/** A status; an extension's has conditions only, a virtual server's numbers. */
 export interface StatusContent {
   /** What holds. */
   readonly conditions: readonly Condition[];

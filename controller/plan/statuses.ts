@@ -196,20 +196,19 @@ function withheld(gateways: readonly PlannedGateway[]): readonly Obstacle[] {
 }
 
 function facts(
-  server: ServerStatus | undefined,
+  server: Partial<ServerStatus> = {},
 ): Omit<StatusContent, "conditions"> {
-  if (server === undefined) return {};
   const { state, since, era, revision, tools, prompts, resources, lastError } =
     server;
-  const at = Date.parse(since);
+  const at = Date.parse(since ?? "");
   return {
-    state,
+    ...(state === undefined ? {} : { state }),
     ...(Number.isFinite(at)
       ? { since: new Date(at).toISOString().replace(/\.\d+Z$/, "Z") }
       : {}),
     ...(era === undefined ? {} : { era }),
     ...(revision === undefined ? {} : { revision }),
-    tools,
+    ...(tools === undefined ? {} : { tools }),
     ...(prompts === undefined ? {} : { prompts }),
     ...(resources === undefined ? {} : { resources }),
     ...(lastError === undefined ? {} : { lastError }),
@@ -233,13 +232,9 @@ export function virtualStatus(
   const holds: Verdicts = {
     Accepted: accepted(
       `It selects tools (${tools.length}) and prompts (${
-        prompts?.length ?? 0
+        prompts?.length ?? "every one"
       }), at ${world.settings.path}/${name}`,
-      prompts === undefined
-        ? [
-          "spec.prompts left out, which selects no prompt instead of every one",
-        ]
-        : [],
+      [],
     ),
     ResolvedRefs: verdict("ResolvedRefs", "It refers to nothing by reference"),
     ...said(readiness),
@@ -258,5 +253,6 @@ export function virtualStatus(
   ];
   return statusPlan("MCPVirtualServer", virtual, world, {
     verdicts: judge(holds, obstacles),
+    fields: facts(readiness?.facts),
   });
 }

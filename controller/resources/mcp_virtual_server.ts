@@ -19,7 +19,7 @@ export interface McpVirtualServer {
   readonly description: string;
   /** Names of its tools as clients see them, each once. */
   readonly tools: readonly string[];
-  /** Names of its prompts, likewise; nothing where the key is left out. */
+  /** Names of its prompts, likewise; absent where the key is left out: every one. */
   readonly prompts?: readonly string[];
   /** What its status says now. */
   readonly status: unknown;

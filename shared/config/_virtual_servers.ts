@@ -55,7 +55,9 @@ function readVirtualServer(
   problems: ProblemList,
 ): VirtualServerConfig | undefined {
   const tools = unique(reader, "tools", problems);
-  const prompts = unique(reader, "prompts", problems);
+  const prompts = isGiven(reader, "prompts")
+    ? unique(reader, "prompts", problems)
+    : undefined;
   const description = reader.text("description", { orEmpty: true })?.value;
   if (!reader.has("name")) {
     problems.error(
@@ -64,7 +66,7 @@ function readVirtualServer(
       `Cannot use ${reader.path}: name is missing`,
       "Add a unique name, such as name: team/travel",
     );
-  } else if (tools.length === 0 && prompts.length === 0) {
+  } else if (tools.length === 0 && prompts?.length === 0) {
     problems.warn(
       reader.at,
       reader.path,
@@ -103,9 +105,15 @@ function readVirtualServer(
   return {
     name: name.value,
     tools,
-    prompts,
+    ...(prompts === undefined ? {} : { prompts }),
     ...(description ? { description } : {}),
   };
+}
+
+/** Whether there is a value: a program that has none may write null. */
+function isGiven(reader: MapReader, key: string): boolean {
+  const node = reader.node(key)?.value;
+  return node !== undefined && !(node.kind === "scalar" && node.value === null);
 }
 
 /** Reads a list of names, each once. */

@@ -86,8 +86,8 @@ export interface VirtualServerConfig {
   readonly name: string;
   /** Exposed names of the tools that belong to it. */
   readonly tools: readonly string[];
-  /** Exposed names of the prompts that belong to it. */
-  readonly prompts: readonly string[];
+  /** Exposed names of the prompts that belong to it; absent for every one. */
+  readonly prompts?: readonly string[];
   /** For people. */
   readonly description?: string;
 }

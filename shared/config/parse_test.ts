@@ -95,6 +95,27 @@ Deno.test("parseConfig() reads every key", () => {
   }]);
 });
 
+for (
+  const { prompts, want } of [
+    { prompts: "", want: undefined },
+    { prompts: ", prompts: null", want: undefined },
+    { prompts: ", prompts: []", want: [] },
+    { prompts: ", prompts: [plan]", want: ["plan"] },
+  ]
+) {
+  Deno.test(
+    `parseConfig() of a virtual server with tools${prompts} selects ${
+      want === undefined ? "every prompt" : `prompts ${JSON.stringify(want)}`
+    }`,
+    () => {
+      const { virtualServers: [virtual] } = configOf(
+        `servers: []\nvirtualServers: [{name: v, tools: [t]${prompts}}]`,
+      );
+      assertEquals(virtual?.prompts, want);
+    },
+  );
+}
+
 Deno.test("parseConfig() says which of the keys nothing acts on yet", () => {
   assertEquals(
     problemsOf(FULL).map(({ severity, path, message }) => [
@@ -1010,7 +1031,7 @@ for (const { yaml, at, says } of VIRTUAL_REFUSED) {
 
 Deno.test("parseConfig() warns of a virtual server that selects nothing, and of a name listed twice", () => {
   const problems = problemsOf(
-    "servers: []\nvirtualServers:\n- {name: a, tools: null}\n- {name: b, tools: [x, x]}\n",
+    "servers: []\nvirtualServers:\n- {name: a, tools: null, prompts: []}\n- {name: b, tools: [x, x]}\n",
   );
   assertEquals(places(problems), [
     "3:3 warning virtualServers[0]",

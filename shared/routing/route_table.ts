@@ -36,7 +36,8 @@ interface Template {
 
 interface VirtualServer {
   readonly tool: ReadonlySet<string>;
-  readonly prompt: ReadonlySet<string>;
+  /** Absent where it has every prompt. */
+  readonly prompt: ReadonlySet<string> | undefined;
 }
 
 /** Everything a call is routed by, as of one configuration and one catalog. */
@@ -58,7 +59,7 @@ export class RouteTable {
     this.#virtualServers = new Map(
       config.virtualServers.map((v) => [
         v.name,
-        { tool: new Set(v.tools), prompt: new Set(v.prompts) },
+        { tool: new Set(v.tools), prompt: v.prompts && new Set(v.prompts) },
       ]),
     );
     this.#catalog = catalog;
@@ -133,7 +134,7 @@ export class RouteTable {
       if (selection === undefined) {
         return refused({ kind: "unknown virtual server" });
       }
-      if (!selection[kind].has(name)) return unknown(kind, name);
+      if (selection[kind]?.has(name) === false) return unknown(kind, name);
     }
     const owner = ownerByPrefix(name, this.#enabled);
     const entry = this.#entry(kind, name);

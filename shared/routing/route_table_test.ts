@@ -212,6 +212,23 @@ for (const { name, catalog, uri, virtual, want } of uris) {
   });
 }
 
+Deno.test("RouteTable.resolve() lets a virtual server that says nothing of prompts have every one", () => {
+  const table = new RouteTable(
+    config(servers, [
+      { name: "all", tools: ["weather_now"] },
+      { name: "none", tools: ["weather_now"], prompts: [] },
+    ]),
+    plainEcho,
+  );
+  const resolve = (kind: "tool" | "prompt", virtual: string) =>
+    ["greet", "weather_ask"].map((name) =>
+      table.resolve(kind, name, virtual).kind
+    );
+  assertEquals(resolve("prompt", "all"), ["server", "server"]);
+  assertEquals(resolve("prompt", "none"), ["refused", "refused"]);
+  assertEquals(resolve("tool", "all"), ["refused", "refused"]);
+});
+
 Deno.test("RouteTable.resolve() keeps tools and prompts apart", () => {
   const table = new RouteTable(config(servers), plainEcho);
   const kinds = (["tool", "prompt"] as const).flatMap((kind) =>
