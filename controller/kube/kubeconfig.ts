@@ -48,7 +48,7 @@ export interface KubeconfigOptions {
 export async function kubeconfigAccess(
   { file, context }: KubeconfigOptions,
 ): Promise<KubeAccess> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
+  const { KubeConfig } = await clientNode();
   const config = new KubeConfig();
   try {
     config.loadFromFile(file);
@@ -90,6 +90,20 @@ export async function kubeconfigAccess(
       return credentialsOf(options);
     },
   };
+}
+
+async function clientNode(): Promise<
+  typeof import("@kubernetes/client-node")
+> {
+  try {
+    return await import("@kubernetes/client-node");
+  } catch (cause) {
+    throw new KubeconfigError(
+      "@kubernetes/client-node, which reads it, is not in this executable",
+      "run the controller in a pod, or from source: deno run -A controller/main.ts --kubeconfig FILE",
+      { cause },
+    );
+  }
 }
 
 /** Options of Node's `https.request`, as far as the package fills them in. */

@@ -59,6 +59,7 @@ export class NoKubeToolsError extends Error {
 const MODULE_DIR = new URL("kube_tools", import.meta.url).pathname;
 const API_SERVER = "k8s.io/kubernetes/cmd/kube-apiserver";
 const ETCD = "go.etcd.io/etcd/server/v3";
+const KUBECTL = "k8s.io/kubernetes/cmd/kubectl";
 const GATEWAY_API = "sigs.k8s.io/gateway-api";
 const GIVE_DIR =
   "set KUBE_BIN_DIR to a folder that holds executables named kube-apiserver and etcd";
@@ -72,19 +73,39 @@ const GIVE_DIR =
  * @throws {NoKubeToolsError} In CI, where no test may be left out.
  */
 export async function availableKubeTools(): Promise<KubeToolsAvailability> {
+  const found = await unlessMissing(findKubeTools);
+  return "reason" in found
+    ? { kind: "missing", ...found }
+    : { kind: "there", tools: found.value };
+}
+
+/**
+ * Finds kubectl as tests do, likewise.
+ *
+ * @returns Its path, or undefined where it can neither be found nor built.
+ * @throws {NoKubeToolsError} In CI, where no test may be left out.
+ */
+export async function availableKubectl(): Promise<string | undefined> {
+  const found = await unlessMissing(findKubectl);
+  return "reason" in found ? undefined : found.value;
+}
+
+async function unlessMissing<T>(
+  find: (options: KubeToolsOptions) => Promise<T>,
+): Promise<{ readonly value: T } | { readonly reason: string }> {
   const env = Deno.env.get.bind(Deno.env);
   try {
-    const tools = await findKubeTools({
+    const value = await find({
       cacheDir: defaultCacheDir(env),
       env,
       progress: (line) => console.error(line),
     });
-    return { kind: "there", tools };
+    return { value };
   } catch (error) {
     if (!(error instanceof NoKubeToolsError) || env("CI") === "true") {
       throw error;
     }
-    return { kind: "missing", reason: error.message };
+    return { reason: error.message };
   }
 }
 
@@ -104,7 +125,7 @@ export async function findKubeTools(
   const bin = await givenBinaries(options.env) ??
     await kept(`kube-${versions.kubernetes}-etcd-${versions.etcd}`, {
       ...options,
-      fill: (dir) => build(dir, versions, options),
+      fill: (dir) => buildServers(dir, versions, options),
     });
   const gatewayApi = await kept(`gateway-api-${versions.gatewayApi}`, {
     ...options,
@@ -115,6 +136,23 @@ export async function findKubeTools(
     apiServer: `${bin}/kube-apiserver`,
     gatewayApi,
   };
+}
+
+/**
+ * Finds kubectl of the API server's version, building it where it is not there.
+ *
+ * @returns Path of the executable.
+ * @throws {NoKubeToolsError} If it cannot be had.
+ */
+export async function findKubectl(options: KubeToolsOptions): Promise<string> {
+  const { kubernetes } = readVersions(
+    await Deno.readTextFile(`${MODULE_DIR}/go.mod`),
+  );
+  const dir = await kept(`kubectl-${kubernetes}`, {
+    ...options,
+    fill: (dir) => build(dir, `kubectl ${kubernetes}`, [KUBECTL], options),
+  });
+  return `${dir}/kubectl`;
 }
 
 /** Versions, each with its `v`, that a go.mod requires. */
@@ -193,15 +231,25 @@ async function kept(
   return dir;
 }
 
-async function build(
+async function buildServers(
   dir: string,
   { kubernetes, etcd }: Versions,
   options: KubeToolsOptions,
 ): Promise<void> {
+  const what = `kube-apiserver ${kubernetes} and etcd ${etcd}`;
+  await build(dir, what, [API_SERVER, ETCD], options);
+  // Named after the last part of its path that is no version.
+  await Deno.rename(`${dir}/server`, `${dir}/etcd`);
+}
+
+async function build(
+  dir: string,
+  what: string,
+  packages: readonly string[],
+  options: KubeToolsOptions,
+): Promise<void> {
   const { progress } = options;
-  progress(
-    `kube-apiserver ${kubernetes} and etcd ${etcd} are not here: building them, about five minutes the first time`,
-  );
+  progress(`${what}: building what is not here, some minutes the first time`);
   const startedAt = performance.now();
   const seconds = () => Math.round((performance.now() - startedAt) / 1000);
   const ticker = setInterval(
@@ -216,18 +264,16 @@ async function build(
         "-buildvcs=false",
         "-ldflags=-s -w",
         "-o",
-        dir,
-        API_SERVER,
-        ETCD,
+        // Of a single package, it would be the name of the file otherwise.
+        `${dir}/`,
+        ...packages,
       ],
       (line) => progress(`go: ${line}`),
     );
   } finally {
     clearInterval(ticker);
   }
-  // Named after the last part of its path that is no version.
-  await Deno.rename(`${dir}/server`, `${dir}/etcd`);
-  progress(`kube-apiserver and etcd built in ${seconds()} s`);
+  progress(`${what} built in ${seconds()} s`);
 }
 
 async function copyGatewayApi(

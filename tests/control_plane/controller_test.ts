@@ -6,76 +6,25 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { stringify } from "@std/yaml";
-import { CONTROLLER_OPTIONS } from "../../controller/options.ts";
-import { statusFor } from "../../controller/plan/_testing.ts";
-import type { GatewayConfig } from "../../shared/config/model.ts";
-import { parseConfig } from "../../shared/config/parse.ts";
-import { LocalProcess } from "../../shared/local/processes.ts";
-import { environmentNames } from "../../shared/options.ts";
-import { PROJECT_DIR } from "../support/paths.ts";
-import { KubeError, type KubeObject } from "./_client.ts";
-import type { Cluster } from "./_cluster.ts";
+import type { KubeObject } from "./_client.ts";
+import {
+  CONFIG,
+  configOf,
+  CREDENTIALS,
+  ENVOY_FILTERS,
+  EXTENSION,
+  HOME,
+  LEASE,
+  look,
+  named,
+  registration,
+  TEAM,
+  untilCondition,
+  untilServers,
+  withController,
+} from "./_controller.ts";
 import { until } from "./_kube.ts";
 import { controlPlane } from "./_world.ts";
-
-const HOME = "mcp-system";
-const TEAM = "team";
-const CONFIG = "mcp-gateway-config";
-const CREDENTIALS = "mcp-gateway-credentials";
-const LEASE = "mcp-gateway-controller";
-
-/** EnvoyFilters, as far as an API server has to know them. */
-const ENVOY_FILTERS = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: envoyfilters.networking.istio.io}
-spec:
-  group: networking.istio.io
-  names: {kind: EnvoyFilter, plural: envoyfilters, listKind: EnvoyFilterList, singular: envoyfilter}
-  scope: Namespaced
-  versions:
-  - name: v1alpha3
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
-`;
-
-/** A Gateway of Istio's, and one server behind it. */
-const GATEWAY = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: istio}
-spec: {controllerName: istio.io/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: gw, namespace: ${HOME}}
-spec:
-  gatewayClassName: istio
-  listeners:
-  - {name: mcp, hostname: mcp.example.test, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}
-  - {name: servers, hostname: "*.mcp.local", port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}
----
-apiVersion: mcp.kuadrant.io/v1
-kind: MCPGatewayExtension
-metadata: {name: main, namespace: ${HOME}}
-spec: {targetRef: {name: gw, sectionName: mcp}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: weather, namespace: ${TEAM}}
-spec: {ports: [{name: http, port: 9001}]}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: weather, namespace: ${TEAM}}
-spec:
-  parentRefs: [{name: gw, namespace: ${HOME}, sectionName: servers}]
-  hostnames: [weather.mcp.local]
-  rules: [{backendRefs: [{name: weather, port: 9001}]}]
-`;
 
 const proves = controlPlane({
   manifests: [""],
@@ -84,212 +33,6 @@ const proves = controlPlane({
     await cluster.createNamespace(TEAM);
   },
 });
-
-function registration(
-  spec: Readonly<Record<string, unknown>> = {},
-  name = "weather",
-): KubeObject {
-  return {
-    apiVersion: "mcp.kuadrant.io/v1",
-    kind: "MCPServerRegistration",
-    metadata: { name, namespace: TEAM },
-    spec: { targetRef: { name: "weather" }, prefix: "weather_", ...spec },
-  };
-}
-
-function named(kind: string, name: string, namespace = HOME): KubeObject {
-  return { apiVersion: "v1", kind, metadata: { name, namespace } };
-}
-
-const EXTENSION: KubeObject = {
-  ...named("MCPGatewayExtension", "main"),
-  apiVersion: "mcp.kuadrant.io/v1",
-};
-
-/** Reads an object; undefined where it is not there. */
-async function look(
-  { admin }: Cluster,
-  object: KubeObject,
-): Promise<KubeObject | undefined> {
-  try {
-    return await admin.get(object);
-  } catch (error) {
-    if (error instanceof KubeError && error.status === 404) return undefined;
-    throw error;
-  }
-}
-
-/** What router and broker would read now. */
-async function configOf(cluster: Cluster): Promise<GatewayConfig | undefined> {
-  const found = await look(cluster, named("ConfigMap", CONFIG));
-  if (found === undefined) return undefined;
-  const read = parseConfig(found.data["config.yaml"], { file: "config.yaml" });
-  assert(read.ok, stringify(found.data));
-  return read.config;
-}
-
-/** `Ready=True Ready`, of one object. */
-async function conditionOf(
-  cluster: Cluster,
-  object: KubeObject,
-  type: string,
-): Promise<string> {
-  const found = await look(cluster, object);
-  const one = found?.status?.conditions?.find((
-    condition: { type: string },
-  ) => condition.type === type);
-  return `${one?.status} ${one?.reason}`;
-}
-
-/** The controller, and a broker that has in force whatever is written. */
-class Controller implements AsyncDisposable {
-  readonly process: LocalProcess;
-  readonly #owned: AsyncDisposableStack;
-  readonly #internal: () => string;
-
-  private constructor(
-    process: LocalProcess,
-    internal: () => string,
-    owned: AsyncDisposableStack,
-  ) {
-    this.process = process;
-    this.#internal = internal;
-    this.#owned = owned;
-  }
-
-  static async start(cluster: Cluster): Promise<Controller> {
-    await using stack = new AsyncDisposableStack();
-    const token = await cluster.serviceAccountToken(
-      HOME,
-      "mcp-gateway-controller",
-    );
-    const dir = await Deno.makeTempDir({ prefix: "controller-test-" });
-    stack.defer(() => Deno.remove(dir, { recursive: true }));
-    for (
-      const [name, text] of Object.entries({
-        token,
-        namespace: HOME,
-        "ca.crt": cluster.caCert,
-      })
-    ) await Deno.writeTextFile(`${dir}/${name}`, text);
-    const broker = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      async () => {
-        // The API server may be away.
-        const config = await configOf(cluster).catch(() => undefined);
-        return config === undefined
-          ? new Response(null, { status: 503 })
-          : Response.json(statusFor(config));
-      },
-    );
-    stack.defer(() => broker.shutdown());
-    const { hostname, port } = new URL(cluster.url);
-    let address = "";
-    const process = stack.use(
-      new LocalProcess({
-        name: "controller",
-        command: Deno.execPath(),
-        args: [
-          ...["run", "--no-check", "--no-prompt", "--allow-net"],
-          `--allow-read=${dir}`,
-          `--allow-env=${environmentNames(CONTROLLER_OPTIONS).join(",")}`,
-          "--ignore-env=LOG_STREAM,LOG_TOKENS",
-          `${PROJECT_DIR}/controller/main.ts`,
-          ...[`--service-account-dir=${dir}`, "--broker-poll-seconds=1"],
-          `--broker-status-urls=http://127.0.0.1:${broker.addr.port}`,
-          "--internal-listen=127.0.0.1:0",
-        ],
-        env: {
-          KUBERNETES_SERVICE_HOST: hostname,
-          KUBERNETES_SERVICE_PORT: port,
-        },
-        onLine: (line) => {
-          if (!line.startsWith("{")) return;
-          const { message, address: at } = JSON.parse(line);
-          if (message === "listening") address = at;
-        },
-      }),
-    );
-    await process.start();
-    return new Controller(process, () => address, stack.move());
-  }
-
-  /** Asks its internal listener; undefined while there is none. */
-  async ask(path: string): Promise<string | undefined> {
-    const address = this.#internal();
-    if (address === "") return undefined;
-    const answer = await fetch(`http://${address}${path}`);
-    const text = await answer.text();
-    return answer.ok ? text : undefined;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#owned.disposeAsync();
-  }
-}
-
-/** Runs a test with a controller, whose words are shown if it fails. */
-async function withController(
-  cluster: Cluster,
-  test: (controller: Controller) => Promise<void>,
-): Promise<void> {
-  await cluster.admin.applyYaml(GATEWAY);
-  const controller = await Controller.start(cluster);
-  try {
-    await test(controller);
-  } catch (cause) {
-    throw new Error(`${cause}\n${controller.process.log.join("\n")}`, {
-      cause,
-    });
-  } finally {
-    await controller[Symbol.asyncDispose]();
-    for (
-      const object of [
-        registration(),
-        EXTENSION,
-        named("ConfigMap", CONFIG),
-        named("Secret", CREDENTIALS),
-      ]
-    ) {
-      if (await look(cluster, object) !== undefined) {
-        await cluster.admin.delete(object);
-      }
-    }
-  }
-}
-
-async function untilServers(
-  cluster: Cluster,
-  want: readonly string[],
-): Promise<void> {
-  await until(`servers ${JSON.stringify(want)}`, async () => {
-    const config = await configOf(cluster);
-    const have = config?.servers.map(({ name, prefix, state }) =>
-      `${name} ${prefix} ${state}`
-    );
-    return JSON.stringify(have) === JSON.stringify(want) ? true : undefined;
-  });
-}
-
-async function untilCondition(
-  cluster: Cluster,
-  object: KubeObject,
-  type: string,
-  want: string,
-): Promise<void> {
-  let have = "";
-  try {
-    await until(
-      `${type} of ${object.metadata.name} to be ${want}`,
-      async () => {
-        have = await conditionOf(cluster, object, type);
-        return have === want ? true : undefined;
-      },
-    );
-  } catch (cause) {
-    throw new Error(`${cause}: it is ${have}`, { cause });
-  }
-}
 
 proves(
   "With the rights of its Role alone, a controller makes of registrations a configuration, and says what became of them",
@@ -338,24 +81,18 @@ proves(
           ),
         );
       const plans = async () =>
-        JSON.parse(await controller.ask("/status") ?? "{}").queue?.attempts;
-      await until("the last plan to write nothing", async () => {
-        const { lastPlan, queue } = JSON.parse(
-          await controller.ask("/status") ?? "{}",
-        );
-        return lastPlan?.writes === 0 && queue.waiting === 0 &&
-            queue.running === 0
-          ? true
-          : undefined;
-      });
+        (await controller.status())?.queue.attempts ?? 0;
+      await controller.untilIdle();
       const before = await versions();
       const planned = await plans();
       await admin.apply({
         ...named("Service", "another", TEAM),
         spec: { ports: [{ port: 1 }] },
       });
-      await until("another plan", async () =>
-        await plans() > planned ? true : undefined);
+      await until(
+        "another plan",
+        async () => await plans() > planned ? true : undefined,
+      );
       assertEquals(await versions(), before);
       assertStringIncludes(
         await controller.ask("/metrics") ?? "",
@@ -486,10 +223,7 @@ proves(
         ...named("Lease", LEASE),
         apiVersion: "coordination.k8s.io/v1",
       };
-      await until("it to lead", async () => {
-        const status = await controller.ask("/status");
-        return JSON.parse(status ?? "{}").leads === true ? true : undefined;
-      });
+      await controller.untilLeading();
       await controller.process.stop();
       const { spec } = await cluster.admin.get(lease);
       assertEquals(spec.holderIdentity ?? "", "");

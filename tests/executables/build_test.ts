@@ -11,18 +11,12 @@ import {
   type Executable,
   variablesOf,
 } from "../../shared/local/build/build.ts";
-import { BuildError } from "../../shared/local/build/build_error.ts";
 import { bundleProgram } from "../../shared/local/build/bundle.ts";
-import {
-  type DenoPair,
-  getDenoPair,
-  PAIR_VERSION,
-} from "../../shared/local/build/deno_pair.ts";
+import { PAIR_VERSION } from "../../shared/local/build/deno_pair.ts";
 import {
   permissionFlags,
   RECIPES,
 } from "../../shared/local/build/permissions.ts";
-import { defaultCacheDir } from "../../shared/local/envoy_binary.ts";
 import type { ProgramName } from "../../shared/local/programs.ts";
 import { VERSION } from "../../shared/version.ts";
 import { startRawServer } from "../fixtures/raw_server.ts";
@@ -31,29 +25,13 @@ import { shared } from "../support/proves.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { eventually } from "../support/wait.ts";
 import { directoriesIn, startExecutables, temporaryIn } from "./_gateway.ts";
+import { CACHE_DIR, pairIfAny } from "./_pair.ts";
 
 const MAX_BYTES = 110e6;
 /** Far more than it takes: 0.1 s on a machine with nothing else to do. */
 const MAX_READY_MS = 5_000;
 const COMMIT = "0123456789ab";
-const CACHE_DIR = defaultCacheDir((name) => Deno.env.get(name));
 const pair = await pairIfAny();
-
-/** Where nobody counts on these tests, they need not run. */
-async function pairIfAny(): Promise<DenoPair | undefined> {
-  try {
-    return await getDenoPair({
-      cacheDir: CACHE_DIR,
-      progress: (line) => console.error(line),
-    });
-  } catch (error) {
-    if (Deno.env.get("CI") === "true" || !(error instanceof BuildError)) {
-      throw error;
-    }
-    console.error(`Executables are not tested: ${error.message}`);
-    return undefined;
-  }
-}
 
 function provesOfExecutables(
   sentence: string,
@@ -83,7 +61,7 @@ const built = shared<Built>(async (stack) => {
 
 function build(root: string, folder: string): Promise<readonly Executable[]> {
   return buildPrograms({
-    programs: ["router", "broker"],
+    programs: ["router", "broker", "controller"],
     out: `${root}/${folder}`,
     directories: directoriesIn(root),
     cacheDir: CACHE_DIR,
@@ -106,7 +84,11 @@ provesOfExecutables(
       assertEquals(path, `${root}/bin/${program}`);
     }
     const files = await Array.fromAsync(Deno.readDir(`${root}/bin`));
-    assertEquals(files.map(({ name }) => name).sort(), ["broker", "router"]);
+    assertEquals(files.map(({ name }) => name).sort(), [
+      "broker",
+      "controller",
+      "router",
+    ]);
   },
 );
 

@@ -10,7 +10,6 @@ import {
   type OptionTable,
   type OptionValues,
 } from "../../options.ts";
-import type { ProgramName } from "../programs.ts";
 import { BuildError } from "./build_error.ts";
 import { bundleProgram } from "./bundle.ts";
 import { compileProgram, tellVersion } from "./compile.ts";
@@ -18,6 +17,7 @@ import { getDenoPair, PAIR_TARGET, PAIR_VERSION } from "./deno_pair.ts";
 import type { BUILD_OPTIONS } from "./options.ts";
 import {
   type Directories,
+  type ExecutableName,
   permissionFlags,
   RECIPES,
   SYSTEM_DIRECTORIES,
@@ -27,7 +27,7 @@ import { runTool } from "./run_tool.ts";
 /** What to build. */
 export interface BuildOptions {
   /** Programs to build. */
-  readonly programs: readonly ProgramName[];
+  readonly programs: readonly ExecutableName[];
   /** Folder that gets the executables, named as the programs; made if need be. */
   readonly out: string;
   /** Directories that they are built for. */
@@ -60,7 +60,7 @@ export type Runtime =
 /** An executable that was built. */
 export interface Executable {
   /** The program. */
-  readonly program: ProgramName;
+  readonly program: ExecutableName;
   /** Path of the executable. */
   readonly path: string;
   /** Its size in bytes. */
@@ -97,6 +97,7 @@ export async function buildPrograms(
         projectDir: PROJECT_DIR,
         main: recipe.main,
         commit,
+        ...(recipe.external ? { external: recipe.external } : {}),
         out: `${dir}/${program}.js`,
         ...signal,
       });
@@ -159,7 +160,7 @@ async function compilerOf(
  * loaded by its path: a program is something that the build works on, as its
  * bundler does, not something that it depends on.
  */
-export async function variablesOf(program: ProgramName): Promise<string[]> {
+export async function variablesOf(program: ExecutableName): Promise<string[]> {
   const { module, name } = RECIPES[program].options;
   const exports: Readonly<Record<string, unknown>> = await import(
     `file://${PROJECT_DIR}/${module}`

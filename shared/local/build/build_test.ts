@@ -4,15 +4,17 @@ import { BuildError } from "./build_error.ts";
 import { SYSTEM_DIRECTORIES } from "./permissions.ts";
 import { runTool } from "./run_tool.ts";
 
+const BOTH = ["GATEWAY_SIGNING_KEY", "GATEWAY_CONFIG"];
 for (
   const { program, own } of [
-    { program: "router", own: "GATEWAY_CATALOG_URL" },
-    { program: "broker", own: "GATEWAY_ALLOWED_ORIGINS" },
+    { program: "router", own: ["GATEWAY_CATALOG_URL", ...BOTH] },
+    { program: "broker", own: ["GATEWAY_ALLOWED_ORIGINS", ...BOTH] },
+    { program: "controller", own: ["GATEWAY_SELECTOR"] },
   ] as const
 ) {
   Deno.test(`variablesOf() a ${program} are those of its options`, async () => {
     const names = await variablesOf(program);
-    for (const name of [own, "GATEWAY_SIGNING_KEY", "GATEWAY_CONFIG"]) {
+    for (const name of own) {
       assert(names.includes(name), name);
     }
     for (const name of names) {

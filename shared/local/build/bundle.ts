@@ -16,6 +16,8 @@ export interface BundleOptions {
   readonly main: string;
   /** Commit to be told by `--version`; `unknown` where there is none. */
   readonly commit: string;
+  /** Packages that are left out of it. */
+  readonly external?: readonly string[];
   /** File to write. */
   readonly out: string;
   /** Ends the bundling. */
@@ -29,9 +31,10 @@ export interface BundleOptions {
  * @throws {BuildError} If Deno cannot bundle it.
  */
 export async function bundleProgram(options: BundleOptions): Promise<void> {
-  const { projectDir, main, out, signal } = options;
+  const { projectDir, main, external = [], out, signal } = options;
   const { success, text } = await runTool(Deno.execPath(), [
     ...["bundle", "--quiet", "--frozen", "--platform", "deno"],
+    ...external.flatMap((name) => ["--external", name]),
     ...["--output", out, main],
   ], { cwd: projectDir, ...(signal ? { signal } : {}) });
   if (!success) {

@@ -1,19 +1,18 @@
 /**
- * `deno task build [router|broker …] [OPTIONS]`: builds executables of the
- * programs that are named, of all where none is.
+ * `deno task build [router|broker|controller …] [OPTIONS]`: builds executables
+ * of the programs that are named, of all where none is.
  *
  * @module
  */
 
 import { parseOptions } from "../../options.ts";
 import { defaultCacheDir } from "../envoy_binary.ts";
-import type { ProgramName } from "../programs.ts";
 import { buildPrograms, fromOptions } from "./build.ts";
 import { BuildError } from "./build_error.ts";
 import { BUILD_OPTIONS } from "./options.ts";
-import { RECIPES } from "./permissions.ts";
+import { type ExecutableName, RECIPES } from "./permissions.ts";
 
-const ALL = Object.keys(RECIPES) as ProgramName[];
+const ALL = Object.keys(RECIPES) as ExecutableName[];
 
 async function main(): Promise<number> {
   // Options may have values that look like programs: those come first.

@@ -9,6 +9,9 @@
 import { SERVICE_ACCOUNT_DIR } from "../../kube/in_cluster.ts";
 import type { ProgramName } from "../programs.ts";
 
+/** A program that there is an executable of. */
+export type ExecutableName = ProgramName | "controller";
+
 /** Directories that executables are built for, absolute. */
 export interface Directories {
   /** Configuration: read, watched. */
@@ -47,13 +50,15 @@ export interface Recipe {
    * program over. It is told that they are not set, whatever they hold.
    */
   readonly unset: readonly string[];
+  /** Packages that it does without: they are not in it. */
+  readonly external?: readonly string[];
 }
 
 /** Looked up by the package `yaml`, for its own debugging. */
 const YAML_VARIABLES = ["LOG_STREAM", "LOG_TOKENS"];
 
 /** Every executable. */
-export const RECIPES: Readonly<Record<ProgramName, Recipe>> = {
+export const RECIPES: Readonly<Record<ExecutableName, Recipe>> = {
   router: {
     main: "router/main.ts",
     options: { module: "router/options.ts", name: "ROUTER_OPTIONS" },
@@ -83,6 +88,15 @@ export const RECIPES: Readonly<Record<ProgramName, Recipe>> = {
     write: ["state", "sockets"],
     unset: YAML_VARIABLES,
   },
+  controller: {
+    main: "controller/main.ts",
+    options: { module: "controller/options.ts", name: "CONTROLLER_OPTIONS" },
+    read: ["serviceAccount"],
+    write: [],
+    unset: YAML_VARIABLES,
+    // For kubeconfigs, which a pod has not: 18 MB, and every variable there is.
+    external: ["@kubernetes/client-node"],
+  },
 };
 
 /**
@@ -111,7 +125,9 @@ export function permissionFlags(
     // Left out, it would be some sites of Deno's choice.
     "--deny-import",
     `--allow-read=${paths(recipe.read)}`,
-    `--allow-write=${paths(recipe.write)}`,
+    ...(recipe.write.length > 0
+      ? [`--allow-write=${paths(recipe.write)}`]
+      : []),
     `--allow-env=${[...allowed].sort().join(",")}`,
     ...(unset.length > 0 ? [`--ignore-env=${unset.join(",")}`] : []),
   ];

@@ -20,6 +20,20 @@ Deno.test("permissionFlags() allows a broker its directories, the network and va
   ]);
 });
 
+Deno.test("permissionFlags() lets a controller read its service account and write nothing", () => {
+  assertEquals(
+    permissionFlags(RECIPES.controller, SYSTEM_DIRECTORIES, ["GATEWAY_PATH"]),
+    [
+      "--no-prompt",
+      "--allow-net",
+      "--deny-import",
+      "--allow-read=/var/run/secrets/kubernetes.io/serviceaccount",
+      "--allow-env=GATEWAY_PATH",
+      "--ignore-env=LOG_STREAM,LOG_TOKENS",
+    ],
+  );
+});
+
 for (const [program, recipe] of Object.entries(RECIPES)) {
   Deno.test(`permissionFlags() gives a ${program} nothing without a limit but the network`, () => {
     const flags = permissionFlags(recipe, SYSTEM_DIRECTORIES, ["A"]);
