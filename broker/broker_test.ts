@@ -304,6 +304,7 @@ Deno.test("the internal pages tell whether the broker is ready, and why not", as
   const pages = internalPages({
     broker: world.broker,
     held: { opened: () => Promise.resolve(false) },
+    forwarded: () => new Response(null),
     configProblems: () => [],
     draining: draining.signal,
   });

@@ -12,6 +12,7 @@ import type { Status } from "../shared/status.ts";
 import type { Metrics } from "../shared/telemetry.ts";
 import type { Broker } from "./broker.ts";
 import { serveCatalog } from "./catalog/serve.ts";
+import { FORWARDED_PATH } from "./era_bridge/owner.ts";
 import type { HeldStreams } from "./held_streams/held_streams.ts";
 import { serveHint } from "./held_streams/hint.ts";
 
@@ -33,6 +34,8 @@ export interface InternalOptions {
   readonly broker: Broker;
   /** Streams of servers. */
   readonly held: Pick<HeldStreams, "opened">;
+  /** Takes requests that other brokers pass on. */
+  readonly forwarded: RouteHandler;
   /** Problems of the configuration file, one line each. */
   readonly configProblems: () => readonly string[];
   /** Aborts when the program takes nothing new. */
@@ -41,7 +44,7 @@ export interface InternalOptions {
 
 /** Makes the pages. */
 export function internalPages(options: InternalOptions): InternalPages {
-  const { broker, held, configProblems, draining } = options;
+  const { broker, held, forwarded, configProblems, draining } = options;
   const ready = (): Readiness => {
     const reasons = [
       ...(draining.aborted ? ["draining"] : []),
@@ -65,7 +68,10 @@ export function internalPages(options: InternalOptions): InternalPages {
           AbortSignal.any([closing, draining]),
         ),
     },
-    posts: { [HELD_STREAMS_PATH]: (request) => serveHint(request, held) },
+    posts: {
+      [HELD_STREAMS_PATH]: (request) => serveHint(request, held),
+      [FORWARDED_PATH]: forwarded,
+    },
   };
 }
 

@@ -23,6 +23,7 @@ import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { ANSWER_PATIENCE } from "./batches/call_answer.ts";
 import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { Broker } from "./broker.ts";
+import { serveForwarded } from "./era_bridge/owner.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { REOPENING } from "./held_streams/held_stream.ts";
 import { HeldStreams } from "./held_streams/held_streams.ts";
@@ -130,6 +131,8 @@ async function start(
   const pages = internalPages({
     broker,
     held,
+    forwarded: (request) =>
+      serveForwarded(request, (own) => handler(own), keys, Date.now()),
     configProblems: () => configProblems,
     draining: life.draining,
   });

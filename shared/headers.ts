@@ -46,6 +46,12 @@ export const UPSTREAM_HEADER = "x-mcp-upstream";
  */
 export const ANSWERED_BY_HEADER = "x-mcp-answered-by";
 
+/**
+ * Marks what one broker has passed on to another, on internal listeners: it is
+ * not passed on again.
+ */
+export const FORWARDED_HEADER = "x-mcp-forwarded";
+
 /** Destination value of requests that the broker answers. */
 export const BROKER_DESTINATION = "broker";
 

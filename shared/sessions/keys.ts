@@ -11,7 +11,12 @@ import { hkdfSync, randomBytes as systemRandomBytes } from "node:crypto";
 import { errorText } from "../error_text.ts";
 
 /** What a derived key is for. */
-export type KeyPurpose = "session" | "caller" | "store" | "cursor";
+export type KeyPurpose =
+  | "session"
+  | "caller"
+  | "store"
+  | "cursor"
+  | "bridge";
 
 /** Name of the key file that is made in the state directory. */
 export const KEY_FILE = "signing.key";

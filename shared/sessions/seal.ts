@@ -1,6 +1,7 @@
 /**
- * Encryption of what the session store keeps: a reader of the file learns
- * nothing, and a sealed value opens only in the place that it was sealed for.
+ * Encryption of what the session store keeps, and of what clients hand back to
+ * us unread: a reader learns nothing, and a sealed value opens only in the
+ * place that it was sealed for.
  *
  * Layout: 1 byte version, 6 bytes key name, 12 bytes nonce, ciphertext,
  * 16 bytes tag; AES-256-GCM.
@@ -11,17 +12,28 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { parseExactly } from "../jsonrpc/parse_exactly.ts";
-import type { KeyRing } from "./keys.ts";
+import type { KeyPurpose, KeyRing } from "./keys.ts";
 
 /** Where a sealed value belongs; it opens nowhere else. */
 export interface SealedPlace {
   /** What it is. */
-  readonly kind: "details" | "backend" | "note";
-  /** Id of the client session. */
+  readonly kind: "details" | "backend" | "note" | "question" | "parked call";
+  /**
+   * Id of the client session; of a parked call, which has none, who it is of.
+   */
   readonly session: string;
   /** Which of that kind in the session, where there may be several. */
   readonly key?: string;
 }
+
+/** Which key seals what. */
+const KEYS: Readonly<Record<SealedPlace["kind"], KeyPurpose>> = {
+  details: "store",
+  backend: "store",
+  note: "store",
+  question: "bridge",
+  "parked call": "bridge",
+};
 
 const VERSION = 1;
 const KID_BYTES = 6;
@@ -38,7 +50,8 @@ export function seal(
 ): Uint8Array {
   const nonce = randomBytes(NONCE_BYTES);
   const { current } = keys;
-  const cipher = createCipheriv("aes-256-gcm", current.key("store"), nonce);
+  const key = current.key(KEYS[place.kind]);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce);
   cipher.setAAD(nameOf(place));
   const text = cipher.update(Buffer.from(JSON.stringify(value)));
   const rest = cipher.final();
@@ -66,7 +79,7 @@ export function unseal(
     return undefined;
   }
   const kid = bytes.toString("base64url", 1, 1 + KID_BYTES);
-  const key = keys.find(kid)?.key("store");
+  const key = keys.find(kid)?.key(KEYS[place.kind]);
   if (key === undefined) return undefined;
   const nonce = bytes.subarray(1 + KID_BYTES, HEAD_BYTES);
   const decipher = createDecipheriv("aes-256-gcm", key, nonce, {
