@@ -1,12 +1,12 @@
 /**
- * Runs the suite against the fixture twice: directly, and through a gateway
- * that has it as its only server.
+ * Runs the suite twice: directly against a fixture, and through a gateway that
+ * has a fixture as its only server, the same one or its twin of the other era.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
-import { startGateway } from "../support/gateway.ts";
+import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { startConformanceServer } from "./fixture_server.ts";
 import { startOlderPeer } from "./older_peer.ts";
@@ -88,9 +88,7 @@ export async function runSides(options: SidesOptions): Promise<Sides> {
     revision === undefined ? url : stack.use(startOlderPeer(url, revision)).url;
   const fixture = stack.use(startConformanceServer());
   const server = older(fixture.url, options.server);
-  // The suite knows the names as they are.
-  const entry = { name: "conformance", url: server, prefix: "" };
-  const gateway = stack.use(await startGateway({ servers: [entry] }));
+  const gateway = stack.use(await startGatewayTo(server));
   const through = older(gateway.url, options.client);
   const { servers } = await gateway.status();
   const reply = await new RawClient(through).initialize();
@@ -103,6 +101,14 @@ export async function runSides(options: SidesOptions): Promise<Sides> {
     await runSuite({ url: older(server, options.client), select }),
     await runSuite({ url: through, select }),
   );
+}
+
+/** Starts a gateway whose only server is a fixture. */
+export function startGatewayTo(url: string): Promise<TestGateway> {
+  // The suite knows the names as they are.
+  return startGateway({
+    servers: [{ name: "conformance", url, prefix: "" }],
+  });
 }
 
 /** Words for problems, with what the suite itself printed. */

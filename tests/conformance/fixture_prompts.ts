@@ -7,6 +7,7 @@
 // @ts-types="@modelcontextprotocol/sdk/types"
 import type { Prompt, PromptMessage } from "@modelcontextprotocol/sdk/types.js";
 import { PIXEL_PNG } from "./fixture_contents.ts";
+import type { FixtureLists } from "./fixture_lists.ts";
 
 /** A prompt: how it is listed and what it becomes. */
 export interface FixturePrompt extends Prompt {
@@ -65,6 +66,25 @@ export const FIXTURE_PROMPTS: readonly FixturePrompt[] = [
     ],
   },
 ];
+
+/** The prompt that comes and goes. */
+const LATE: FixturePrompt = {
+  name: "test_late_prompt",
+  description: "Is listed now and then",
+  fill: () => [text("Not too late")],
+};
+
+/** The prompts as they are listed now, with those that ask. */
+export function listedPrompts(
+  lists: FixtureLists,
+  asking: readonly (Prompt & { readonly next: unknown })[],
+): Prompt[] {
+  const late = lists.has("prompts") ? [LATE] : [];
+  return [
+    ...[...FIXTURE_PROMPTS, ...late].map(({ fill: _, ...prompt }) => prompt),
+    ...asking.map(({ next: _, ...prompt }) => prompt),
+  ];
+}
 
 /** Values that completion offers for any argument. */
 const VALUES: readonly string[] = ["paris", "park", "party", "test", "testing"];

@@ -1,7 +1,8 @@
 /**
- * The server that the conformance suite is run against, directly and through
- * the gateway: every tool, prompt and resource by the suite's name, on the v1
- * SDK, at 2025-11-25 and below, with sessions and resumable streams.
+ * The session era's server that the conformance suite is run against, directly
+ * and through the gateway: every tool, prompt and resource by the suite's name,
+ * on the v1 SDK, at 2025-11-25 and below, with sessions and resumable streams.
+ * Its twin of the stateless era is in `stateless_fixture_server.ts`.
  *
  * It is strict where that shows whether a gateway did its work: log messages
  * below the level that the client set, `warning` until it did, are not sent.
@@ -11,6 +12,8 @@
 
 // @ts-types="@modelcontextprotocol/sdk/server"
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+// @ts-types="@modelcontextprotocol/sdk/shared/protocol"
+import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import {
   CallToolRequestSchema,
@@ -25,35 +28,61 @@ import {
   LoggingLevelSchema,
   McpError,
   ReadResourceRequestSchema,
+  type ServerNotification,
+  type ServerRequest,
   SetLevelRequestSchema,
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
 import {
   serveSessions,
   type SessionServer,
 } from "../../shared/local/samples/session_server.ts";
 import { MemoryEventStore } from "./event_store.ts";
-import { complete, FIXTURE_PROMPTS } from "./fixture_prompts.ts";
+import { FixtureLists } from "./fixture_lists.ts";
+import { complete, FIXTURE_PROMPTS, listedPrompts } from "./fixture_prompts.ts";
+import {
+  ASKING_PROMPTS,
+  ASKING_TOOLS,
+  type Known,
+  type Question,
+  type Step,
+} from "./fixture_questions.ts";
 import {
   FIXTURE_RESOURCES,
   FIXTURE_TEMPLATES,
   readResource,
 } from "./fixture_resources.ts";
-import { FIXTURE_TOOLS } from "./fixture_tools.ts";
+import { FIXTURE_TOOLS, listedTools } from "./fixture_tools.ts";
 
 /** Milliseconds after which a client comes back to a stream that was closed. */
 const RETRY_MS = 50;
 /** JSON-RPC code of a resource that is not there (2025-11-25, resources). */
 const RESOURCE_NOT_FOUND = -32002;
 
+type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
+
+/** What a client answers is passed on as it came. */
+const ANYTHING = z.looseObject({});
+
 /** Starts the server on a free port of loopback. */
 export function startConformanceServer(
   options: { readonly port?: number } = {},
 ): SessionServer {
+  const sessions = new Set<Server>();
+  const lists = new FixtureLists((list) => {
+    const method = `notifications/${list}/list_changed` as const;
+    for (const session of sessions) void session.notification({ method });
+  });
   const server: SessionServer = serveSessions({
     port: options.port ?? 0,
-    create: createServer,
+    create() {
+      const session = createServer(lists);
+      sessions.add(session);
+      session.onclose = () => sessions.delete(session);
+      return session;
+    },
     transport() {
       const { host, origin, port } = new URL(server.url);
       return {
@@ -69,7 +98,7 @@ export function startConformanceServer(
 }
 
 /** Builds the server of one session. */
-function createServer(): Server {
+function createServer(lists: FixtureLists): Server {
   const server = new Server({ name: "conformance", version: "1.0.0" }, {
     capabilities: {
       tools: { listChanged: true },
@@ -79,13 +108,13 @@ function createServer(): Server {
       logging: {},
     },
   });
-  handleTools(server);
-  handlePrompts(server);
+  handleTools(server, lists);
+  handlePrompts(server, lists);
   handleResources(server);
   return server;
 }
 
-function handleTools(server: Server): void {
+function handleTools(server: Server, lists: FixtureLists): void {
   const levels = LoggingLevelSchema.options;
   let level: LoggingLevel = "warning";
   server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
@@ -93,19 +122,22 @@ function handleTools(server: Server): void {
     return {};
   });
   server.setRequestHandler(ListToolsRequestSchema, () => ({
-    tools: FIXTURE_TOOLS.map(({ run: _, ...tool }) => tool),
+    tools: listedTools(lists, ASKING_TOOLS),
   }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+    const args = params.arguments ?? {};
+    const asking = ASKING_TOOLS.find(({ name }) => name === params.name);
     const tool = FIXTURE_TOOLS.find(({ name }) => name === params.name);
-    if (tool === undefined) {
-      throw new McpError(
-        ErrorCode.InvalidParams,
-        `Unknown tool: ${params.name}`,
-      );
-    }
     try {
-      return await tool.run(params.arguments ?? {}, {
-        extra,
+      if (asking) return await askUntilDone(asking.next, server, extra, args);
+      if (tool === undefined) {
+        throw new McpError(
+          ErrorCode.InvalidParams,
+          `Unknown tool: ${params.name}`,
+        );
+      }
+      return await tool.run(args, {
+        lists,
         async log(messageLevel, data) {
           if (levels.indexOf(messageLevel) < levels.indexOf(level)) return;
           await extra.sendNotification({
@@ -113,32 +145,67 @@ function handleTools(server: Server): void {
             params: { level: messageLevel, logger: "conformance", data },
           });
         },
+        async report(progress, total) {
+          const progressToken = extra._meta?.progressToken;
+          if (progressToken === undefined) return;
+          await extra.sendNotification({
+            method: "notifications/progress",
+            params: { progressToken, progress, total },
+          });
+        },
+        breakOff: () => extra.closeSSEStream?.(),
       });
     } catch (error) {
+      if (tool === undefined && asking === undefined) throw error;
       const text = error instanceof Error ? error.message : String(error);
       return { content: [{ type: "text", text }], isError: true };
     }
   });
 }
 
-function handlePrompts(server: Server): void {
+function handlePrompts(server: Server, lists: FixtureLists): void {
   server.setRequestHandler(ListPromptsRequestSchema, () => ({
-    prompts: FIXTURE_PROMPTS.map(({ fill: _, ...prompt }) => prompt),
+    prompts: listedPrompts(lists, ASKING_PROMPTS),
   }));
-  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => {
-    const prompt = FIXTURE_PROMPTS.find(({ name }) => name === params.name);
+  server.setRequestHandler(GetPromptRequestSchema, async (request, extra) => {
+    const { name, arguments: args = {} } = request.params;
+    const asking = ASKING_PROMPTS.find((prompt) => prompt.name === name);
+    if (asking) return await askUntilDone(asking.next, server, extra, args);
+    const prompt = FIXTURE_PROMPTS.find((prompt) => prompt.name === name);
     if (prompt === undefined) {
-      throw new McpError(
-        ErrorCode.InvalidParams,
-        `Unknown prompt: ${params.name}`,
-      );
+      throw new McpError(ErrorCode.InvalidParams, `Unknown prompt: ${name}`);
     }
-    return { messages: prompt.fill(params.arguments ?? {}) };
+    return { messages: prompt.fill(args) };
   });
   server.setRequestHandler(CompleteRequestSchema, ({ params }) => {
     const values = complete(params.argument.value);
     return { completion: { values, total: values.length, hasMore: false } };
   });
+}
+
+/**
+ * Sends the questions of each step on the stream of the call, all at once, and
+ * goes on when every one is answered.
+ */
+async function askUntilDone<Result>(
+  next: (known: Known) => Step<Result>,
+  server: Server,
+  extra: Extra,
+  args: Known["args"],
+): Promise<Result> {
+  const capabilities = server.getClientCapabilities() ?? {};
+  let known: Known = { args, capabilities, answers: {}, state: undefined };
+  while (true) {
+    const step = next(known);
+    if (step.kind === "done") return step.result;
+    const ask = async (
+      [key, question]: [string, Question],
+    ) => [key, await extra.sendRequest(question as ServerRequest, ANYTHING)];
+    const answers = Object.fromEntries(
+      await Promise.all(Object.entries(step.questions).map(ask)),
+    );
+    known = { ...known, answers, state: step.state };
+  }
 }
 
 function handleResources(server: Server): void {

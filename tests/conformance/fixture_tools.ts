@@ -1,31 +1,31 @@
 /**
- * The tools that the conformance suite calls, by the names it knows them by.
+ * The tools that the conformance suite calls, by the names it knows them by,
+ * as they are in either era. Those that ask the client something are in
+ * `fixture_questions.ts`.
  *
  * @module
  */
 
-// @ts-types="@modelcontextprotocol/sdk/shared/protocol"
-import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
-import {
-  type CallToolResult,
-  CreateMessageResultSchema,
-  type ElicitRequestFormParams,
-  ElicitResultSchema,
-  type LoggingLevel,
-  type ServerNotification,
-  type ServerRequest,
-  type Tool,
+import type {
+  CallToolResult,
+  LoggingLevel,
+  Tool,
 } from "@modelcontextprotocol/sdk/types.js";
 import { delay } from "../../shared/local/wait.ts";
 import { EMBEDDED, PIXEL_PNG, SILENCE_WAV } from "./fixture_contents.ts";
+import type { FixtureLists } from "./fixture_lists.ts";
 
 /** What a tool can do besides answering. */
 export interface ToolContext {
-  /** The SDK's way to speak to the client on the stream of the call. */
-  readonly extra: RequestHandlerExtra<ServerRequest, ServerNotification>;
+  /** The server's lists, which a tool may change. */
+  readonly lists: FixtureLists;
   /** Writes to the client's log, where its level lets the message through. */
   log(level: LoggingLevel, data: string): Promise<void>;
+  /** Reports progress, where the client asked for it. */
+  report(progress: number, total: number): Promise<void>;
+  /** Ends the call's stream before its answer, where it can be resumed. */
+  breakOff(): void;
 }
 
 /** A tool: how it is listed and what it does. */
@@ -42,7 +42,11 @@ const PACE_MS = 50;
 /** Milliseconds that an answer stays away after its stream was closed. */
 const AWAY_MS = 100;
 
-const NO_ARGUMENTS: Tool["inputSchema"] = { type: "object", properties: {} };
+/** The schema of a tool that takes no arguments. */
+export const NO_ARGUMENTS: Tool["inputSchema"] = {
+  type: "object",
+  properties: {},
+};
 
 /** Every tool. */
 export const FIXTURE_TOOLS: readonly FixtureTool[] = [
@@ -118,130 +122,62 @@ export const FIXTURE_TOOLS: readonly FixtureTool[] = [
     name: "test_tool_with_progress",
     description: "Reports its progress in three steps",
     inputSchema: NO_ARGUMENTS,
-    async run(_, { extra }) {
-      const progressToken = extra._meta?.progressToken;
+    async run(_, { report }) {
       for (const progress of [0, 50, 100]) {
         if (progress > 0) await delay(PACE_MS);
-        if (progressToken === undefined) continue;
-        await extra.sendNotification({
-          method: "notifications/progress",
-          params: { progressToken, progress, total: 100 },
-        });
+        await report(progress, 100);
       }
       return say("All steps are done");
     },
   },
   {
-    name: "test_sampling",
-    description: "Asks the client's model",
-    inputSchema: {
-      type: "object",
-      properties: {
-        prompt: { type: "string", description: "What to ask" },
-      },
-      required: ["prompt"],
-    },
-    async run({ prompt }, { extra }) {
-      const { content } = await extra.sendRequest({
-        method: "sampling/createMessage",
-        params: {
-          messages: [{
-            role: "user",
-            content: { type: "text", text: String(prompt) },
-          }],
-          maxTokens: 100,
-        },
-      }, CreateMessageResultSchema);
-      return say(
-        `LLM response: ${
-          content.type === "text" ? content.text : content.type
-        }`,
-      );
-    },
-  },
-  {
-    name: "test_elicitation",
-    description: "Asks the user who they are",
-    inputSchema: {
-      type: "object",
-      properties: {
-        message: { type: "string", description: "What to show the user" },
-      },
-      required: ["message"],
-    },
-    run: ({ message }, { extra }) =>
-      ask(extra, "User response", {
-        message: String(message),
-        requestedSchema: {
-          type: "object",
-          properties: {
-            username: { type: "string", description: "User's response" },
-            email: { type: "string", description: "User's email address" },
-          },
-          required: ["username", "email"],
-        },
-      }),
-  },
-  {
-    name: "test_elicitation_sep1034_defaults",
-    description: "Asks the user with a default of every primitive type",
-    inputSchema: NO_ARGUMENTS,
-    run: (_, { extra }) =>
-      ask(extra, "Elicitation completed", {
-        message: "Please check what is filled in",
-        requestedSchema: {
-          type: "object",
-          properties: {
-            name: { type: "string", default: "John Doe" },
-            age: { type: "integer", default: 30 },
-            score: { type: "number", default: 95.5 },
-            status: {
-              type: "string",
-              enum: ["active", "inactive", "pending"],
-              default: "active",
-            },
-            verified: { type: "boolean", default: true },
-          },
-          required: [],
-        },
-      }),
-  },
-  {
-    name: "test_elicitation_sep1330_enums",
-    description: "Asks the user with every kind of enumeration",
-    inputSchema: NO_ARGUMENTS,
-    run: (_, { extra }) =>
-      ask(extra, "Elicitation completed", {
-        message: "Please choose",
-        requestedSchema: {
-          type: "object",
-          properties: {
-            untitledSingle: { type: "string", enum: numbered("option") },
-            titledSingle: { type: "string", oneOf: titled("Option") },
-            legacyEnum: {
-              type: "string",
-              enum: numbered("opt"),
-              enumNames: ["Option One", "Option Two", "Option Three"],
-            },
-            untitledMulti: {
-              type: "array",
-              items: { type: "string", enum: numbered("option") },
-            },
-            titledMulti: { type: "array", items: { anyOf: titled("Choice") } },
-          },
-          required: [],
-        },
-      }),
-  },
-  {
     name: "test_reconnection",
     description: "Closes the call's stream and answers when it is resumed",
     inputSchema: NO_ARGUMENTS,
-    async run(_, { extra }) {
-      extra.closeSSEStream?.();
+    async run(_, { breakOff }) {
+      breakOff();
       await delay(AWAY_MS);
       return say("The stream was closed and resumed");
     },
+  },
+  {
+    name: "test_logging_tool",
+    description: "Writes one message to the client's log",
+    inputSchema: NO_ARGUMENTS,
+    async run(_, { log }) {
+      await log("info", "A message for those who want it");
+      return say("It was written, if anybody wants to read it");
+    },
+  },
+  {
+    name: "test_trigger_tool_change",
+    description: "Adds a tool or takes it away again",
+    inputSchema: NO_ARGUMENTS,
+    run(_, { lists }) {
+      lists.change("tools");
+      return say("The list of tools changed");
+    },
+  },
+  {
+    name: "test_trigger_prompt_change",
+    description: "Adds a prompt or takes it away again",
+    inputSchema: NO_ARGUMENTS,
+    run(_, { lists }) {
+      lists.change("prompts");
+      return say("The list of prompts changed");
+    },
+  },
+  {
+    name: "test_x_mcp_header",
+    description: "Has an argument that clients mirror in a header",
+    inputSchema: {
+      type: "object",
+      properties: {
+        region: { type: "string", "x-mcp-header": "Region" },
+        level: { type: "integer" },
+      },
+    },
+    run: ({ region }) => say(`region=${region ?? "none"}`),
   },
   {
     name: "json_schema_2020_12_tool",
@@ -279,31 +215,27 @@ export const FIXTURE_TOOLS: readonly FixtureTool[] = [
   },
 ];
 
-function say(text: string): CallToolResult {
+/** The tool that comes and goes. */
+export const LATE_TOOL: FixtureTool = {
+  name: "test_late_tool",
+  description: "Is listed now and then",
+  inputSchema: NO_ARGUMENTS,
+  run: () => say("Not too late"),
+};
+
+/** The tools as they are listed now, with those that ask. */
+export function listedTools(
+  lists: FixtureLists,
+  asking: readonly (Tool & { readonly next: unknown })[],
+): Tool[] {
+  const late = lists.has("tools") ? [LATE_TOOL] : [];
+  return [
+    ...[...FIXTURE_TOOLS, ...late].map(({ run: _, ...tool }) => tool),
+    ...asking.map(({ next: _, ...tool }) => tool),
+  ];
+}
+
+/** One text. */
+export function say(text: string): CallToolResult {
   return { content: [{ type: "text", text }] };
-}
-
-async function ask(
-  extra: ToolContext["extra"],
-  opening: string,
-  params: ElicitRequestFormParams,
-): Promise<CallToolResult> {
-  const { action, content } = await extra.sendRequest(
-    { method: "elicitation/create", params },
-    ElicitResultSchema,
-  );
-  return say(
-    `${opening}: action=${action}, content=${JSON.stringify(content)}`,
-  );
-}
-
-function numbered(word: string): string[] {
-  return [1, 2, 3].map((number) => `${word}${number}`);
-}
-
-function titled(word: string): { const: string; title: string }[] {
-  return ["First", "Second", "Third"].map((ordinal, at) => ({
-    const: `value${at + 1}`,
-    title: `${ordinal} ${word}`,
-  }));
 }

@@ -5,12 +5,8 @@
  * @module
  */
 
-const SINCE_2025_03_26: readonly string[] = ["server-session-lifecycle"];
-
-const SINCE_2025_06_18: readonly string[] = [
-  "server-initialize",
-  "logging-set-level",
-  "ping",
+/** In both eras. */
+const IN_BOTH_ERAS: readonly string[] = [
   "completion-complete",
   "tools-list",
   "tools-call-simple-text",
@@ -18,17 +14,12 @@ const SINCE_2025_06_18: readonly string[] = [
   "tools-call-audio",
   "tools-call-embedded-resource",
   "tools-call-mixed-content",
-  "tools-call-with-logging",
   "tools-call-error",
   "tools-call-with-progress",
-  "tools-call-sampling",
-  "tools-call-elicitation",
   "resources-list",
   "resources-read-text",
   "resources-read-binary",
   "resources-templates-read",
-  "resources-subscribe",
-  "resources-unsubscribe",
   "prompts-list",
   "prompts-get-simple",
   "prompts-get-with-args",
@@ -36,14 +27,57 @@ const SINCE_2025_06_18: readonly string[] = [
   "prompts-get-with-image",
 ];
 
-const SINCE_2025_11_25: readonly string[] = [
-  "elicitation-sep1034-defaults",
+/** From 2025-11-25 on, in both eras. */
+const IN_BOTH_ERAS_SINCE_2025_11_25: readonly string[] = [
   "server-sse-multiple-streams",
-  "elicitation-sep1330-enums",
   "dns-rebinding-protection",
-  // The suite runs these two without scoring them.
+  // The suite runs this one without scoring it.
   "json-schema-2020-12",
+];
+
+const SINCE_2025_03_26: readonly string[] = ["server-session-lifecycle"];
+
+const SINCE_2025_06_18: readonly string[] = [
+  ...IN_BOTH_ERAS,
+  "server-initialize",
+  "logging-set-level",
+  "ping",
+  "tools-call-with-logging",
+  "tools-call-sampling",
+  "tools-call-elicitation",
+  "resources-subscribe",
+  "resources-unsubscribe",
+];
+
+const SINCE_2025_11_25: readonly string[] = [
+  ...IN_BOTH_ERAS_SINCE_2025_11_25,
+  "elicitation-sep1034-defaults",
+  "elicitation-sep1330-enums",
+  // The suite runs this one without scoring it.
   "server-sse-polling",
+];
+
+const SINCE_2026_07_28: readonly string[] = [
+  "server-stateless",
+  "caching",
+  "sep-2164-resource-not-found",
+  "input-required-result-basic-elicitation",
+  "input-required-result-basic-sampling",
+  "input-required-result-basic-list-roots",
+  "input-required-result-request-state",
+  "input-required-result-multiple-input-requests",
+  "input-required-result-multi-round",
+  "input-required-result-missing-input-response",
+  "input-required-result-non-tool-request",
+  "input-required-result-result-type",
+  "input-required-result-unsupported-methods",
+  "input-required-result-tampered-state",
+  "input-required-result-capability-check",
+  "input-required-result-ignore-extra-params",
+  "input-required-result-validate-input",
+  // The suite runs these two without scoring them.
+  "http-header-validation",
+  "http-custom-header-server-validation",
 ];
 
 /** What to ask the suite for at a revision, and what it has to run then. */
@@ -55,6 +89,20 @@ export interface Selection {
   /** Names of the scenarios. */
   readonly scenarios: readonly string[];
 }
+
+/**
+ * All that the suite has for 2026-07-28. Its scenarios of tasks belong to an
+ * extension, which the suite counts apart.
+ */
+export const AT_2026_07_28: Selection = {
+  revision: "2026-07-28",
+  select: ["--suite", "all", "--spec-version", "2026-07-28"],
+  scenarios: [
+    ...IN_BOTH_ERAS,
+    ...IN_BOTH_ERAS_SINCE_2025_11_25,
+    ...SINCE_2026_07_28,
+  ],
+};
 
 /** All that 2025-11-25 requires, and what the suite has for it besides. */
 export const AT_2025_11_25: Selection = {
