@@ -90,8 +90,10 @@ export function isInternalHeader(name: string): boolean {
   const lower = name.toLowerCase();
   const folded = lower.replaceAll("_", "-");
   return folded === DESTINATION_HEADER || folded.startsWith("x-mcp-") ||
-    // MCP's own headers, in a spelling that only servers would understand.
-    (folded !== lower && folded.startsWith("mcp-"));
+    // MCP's own headers, in a spelling that only servers would understand. What
+    // a tool calls its arguments is the tool's business.
+    (folded !== lower && folded.startsWith("mcp-") &&
+      !lower.startsWith(MCP_PARAM_PREFIX));
 }
 
 /**
