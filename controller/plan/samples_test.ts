@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   conditionsOf,
   configOf,
@@ -13,6 +13,7 @@ import {
   type RawObject,
   replica,
   statusFor,
+  statusOf,
   worldWith,
 } from "./_testing.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -58,7 +59,7 @@ const ALL_TRUE = [
 ];
 
 for (
-  const { gateway, server, kinds } of [
+  const { gateway, server, kinds, left = [] } of [
     {
       gateway: "gateway-istio",
       server: "server",
@@ -75,6 +76,12 @@ for (
       kinds: [
         ...["BackendTrafficPolicy", "EnvoyExtensionPolicy"],
         ...["HTTPRoute", "HTTPRoute"],
+      ],
+      // The controller does not see them; the sample has the last two.
+      left: [
+        "Three things are left to you",
+        "bootstrap",
+        "connection.bufferLimit 4259840",
       ],
     },
   ]
@@ -96,6 +103,10 @@ spec: {controllerName: istio.io/gateway-controller}`,
       const object = `${kind} ${meta.namespace}/${meta.name}`;
       assertEquals(conditionsOf(made, object), ALL_TRUE, object);
     }
+    const { status } = statusOf(made, "MCPGatewayExtension mcp-system/mcp");
+    const message = status.conditions[2]?.message ?? "";
+    for (const one of left) assertStringIncludes(message, one);
+    if (left.length === 0) assert(!message.includes("left to you"), message);
   });
 }
 
