@@ -35,7 +35,7 @@ import {
 import type { PageLimits } from "./catalog/listing.ts";
 import { isUnchanged, type ViewChanges } from "./catalog/views.ts";
 import { Hub, type HubLimits } from "./notifications/hub.ts";
-import type { OwnItems } from "./session_era/list_answers.ts";
+import type { OwnItems } from "./lists/list_answers.ts";
 import { callerItems } from "./upstream/caller_items.ts";
 import { CallerLists, type OpenAsCaller } from "./upstream/caller_lists.ts";
 import { Fleet } from "./upstream/fleet.ts";

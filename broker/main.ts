@@ -33,7 +33,8 @@ import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { BROKER_OPTIONS } from "./options.ts";
 import { Relay } from "./relay/relay.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
-import { listAnswers } from "./session_era/list_answers.ts";
+import { listAnswers } from "./lists/list_answers.ts";
+import { statelessEraEndpoint } from "./stateless_era/endpoint.ts";
 import type { ServerAccess } from "./upstream/backend_request.ts";
 import {
   connectAsCaller,
@@ -161,12 +162,17 @@ async function start(
       relay,
       gateway,
       logs: (server) => broker.declares(server, "logging"),
-      maxBodyBytes: options.maxBodyBytes,
+      ownItems: broker.ownItems,
       version: VERSION,
       log,
       endBackends,
       onEnded: (session) => broker.callerLists.forget(session),
     }),
+    statelessEra: statelessEraEndpoint({
+      catalog: broker.catalog,
+      ownItems: broker.ownItems,
+    }),
+    maxBodyBytes: options.maxBodyBytes,
     now: Date.now,
     log,
   });

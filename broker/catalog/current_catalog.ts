@@ -6,6 +6,7 @@
  */
 
 import type { GatewayConfig } from "../../shared/config/model.ts";
+import { RouteTable } from "../../shared/routing/route_table.ts";
 import type { PageLimits } from "./listing.ts";
 import type { MergedCatalog } from "./merge.ts";
 import {
@@ -29,6 +30,7 @@ export interface CatalogState {
 /** Holds the catalog in force. */
 export class CurrentCatalog {
   #state: CatalogState | undefined;
+  #routes: RouteTable | undefined;
   readonly #waiting = new Set<() => void>();
   readonly #pages: PageLimits;
 
@@ -40,6 +42,13 @@ export class CurrentCatalog {
   /** The catalog in force; undefined while there is no configuration. */
   get state(): CatalogState | undefined {
     return this.#state;
+  }
+
+  /** Who owns what in it, as the router sees it too. */
+  get routes(): RouteTable | undefined {
+    const state = this.#state;
+    return this.#routes ??= state &&
+      new RouteTable(state.config, state.merged.catalog);
   }
 
   /**
@@ -56,6 +65,7 @@ export class CurrentCatalog {
       this.#pages,
     );
     this.#state = { config, merged, views };
+    this.#routes = undefined;
     if (before?.merged.catalog.version !== merged.catalog.version) {
       for (const wake of this.#waiting) wake();
     }

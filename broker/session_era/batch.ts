@@ -6,7 +6,7 @@
  */
 
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer } from "../answer.ts";
 
 /** Methods of which each request goes to one server. */
 const ROUTED: readonly string[] = [

@@ -7,20 +7,14 @@
  * @module
  */
 
-import {
-  GatewayError,
-  type Refusal,
-  refusalResponse,
-} from "../../shared/errors.ts";
+import { type Refusal, refusalResponse } from "../../shared/errors.ts";
 import { LAST_EVENT_HEADER, SESSION_HEADER } from "../../shared/headers.ts";
 import type {
   Batch,
-  Message,
   NotificationMessage,
   RequestMessage,
   ResponseMessage,
 } from "../../shared/jsonrpc/message.ts";
-import { scan } from "../../shared/jsonrpc/scanner.ts";
 import { LIMITS } from "../../shared/limits.ts";
 import type { Logger } from "../../shared/log.ts";
 import { DEFAULT_SESSION_REVISION } from "../../shared/mcp.ts";
@@ -29,23 +23,37 @@ import type {
   OpenBackend,
   Sessions,
 } from "../../shared/sessions/sessions.ts";
-import { readBody } from "../../shared/body.ts";
+import { type Answer, writeAnswer, writeBatch } from "../answer.ts";
 import { answerBatch } from "../batches/answer_batch.ts";
 import { type BatchGateway, callThrough } from "../batches/gateway_calls.ts";
 import type { BatchHead } from "../batches/gateway_request.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
+import { ClientPresence } from "../client_presence.ts";
+import type { ToStateless } from "../era_bridge/bridged_call.ts";
 import type { HeldStreams } from "../held_streams/held_streams.ts";
 import type { Hub } from "../notifications/hub.ts";
 import { LOG_LEVELS, readLogLevel } from "../relay/log_level.ts";
 import type { Relay, Relayed } from "../relay/relay.ts";
 import { routeMessage } from "../relay/route_message.ts";
-import { type Answer, writeAnswer, writeBatch } from "./answer.ts";
+import type { Post } from "../post.ts";
+import { misrouted, unbridged } from "../resolve_call.ts";
+import { resolveForClient } from "../resolve_for_client.ts";
+import {
+  acceptedResponse,
+  answering,
+  eventStreamResponse,
+  jsonResponse,
+} from "../responses.ts";
 import { isRouted, refuseInBatch } from "./batch.ts";
-import { checkGet, checkPost, checkRevision } from "./head.ts";
+import { checkGet, checkRevision } from "./head.ts";
 import { readInitialize, writeInitializeResult } from "./initialize.ts";
-import type { ListAnswers, ListClient } from "./list_answers.ts";
+import type {
+  ListAnswers,
+  ListClient,
+  OwnItems,
+} from "../lists/list_answers.ts";
 import { answerRequest } from "./requests.ts";
 
 /** What the endpoint works with. */
@@ -66,8 +74,10 @@ export interface SessionEraOptions {
   readonly gateway?: BatchGateway | undefined;
   /** Whether a server declared that it has log messages. */
   readonly logs: (server: string) => boolean;
-  /** Largest body, bytes. */
-  readonly maxBodyBytes: number;
+  /** Carries calls to servers of the stateless era; refused without it. */
+  readonly toStateless?: ToStateless | undefined;
+  /** Finds what only one client sees; nothing unless given. */
+  readonly ownItems?: OwnItems | undefined;
   /** The gateway's version. */
   readonly version: string;
   /** Told of what goes on. */
@@ -88,29 +98,24 @@ export interface SessionEraOptions {
 
 const EMPTY_RESULT = new TextEncoder().encode("{}");
 
-/** Serves one request of a known caller. */
-export type SessionEraEndpoint = (
-  request: Request,
-  caller: RequestCaller,
-) => Promise<Response>;
+/** Serves requests of known callers. */
+export interface SessionEraEndpoint {
+  /** Serves a POST. */
+  readonly post: (post: Post) => Promise<Response>;
+  /** Serves a GET. */
+  readonly get: (request: Request, caller: RequestCaller) => Promise<Response>;
+  /** Serves a DELETE. */
+  readonly delete: (
+    request: Request,
+    caller: RequestCaller,
+  ) => Promise<Response>;
+}
 
 /** Makes the endpoint. */
 export function sessionEraEndpoint(
   options: SessionEraOptions,
 ): SessionEraEndpoint {
-  const endpoint = new Endpoint(options);
-  return (request, caller) => {
-    switch (request.method) {
-      case "POST":
-        return endpoint.post(request, caller);
-      case "GET":
-        return endpoint.get(request, caller);
-      case "DELETE":
-        return endpoint.delete(request, caller);
-      default:
-        return Promise.resolve(refuse({ kind: "method not allowed" }));
-    }
-  };
+  return new Endpoint(options);
 }
 
 /** A refusal that ends the handling of a request, on its way to the answer. */
@@ -125,36 +130,16 @@ class Endpoint {
     this.#options = options;
   }
 
-  async post(request: Request, caller: RequestCaller): Promise<Response> {
-    const { maxBodyBytes } = this.#options;
-    const wrong = checkPost(request.headers);
-    if (wrong !== undefined) return await refuseUnread(request, wrong);
-    const body = await readBody(
-      request.body,
-      request.headers.get("content-length"),
-      maxBodyBytes,
-    );
-    if (body === undefined) {
-      return await refuseUnread(request, {
-        kind: "body too large",
-        detail: `at most ${maxBodyBytes} bytes`,
-      });
-    }
-    const scanned = scan(body);
-    if (scanned.kind === "malformed") {
-      const { refusal, reason, offset, id } = scanned;
-      return refuse(
-        { kind: refusal, detail: `${reason} at byte ${offset}` },
-        id,
-      );
-    }
-    const id = scanned.kind === "request" ? scanned.id : null;
-    return await answering(
+  post(post: Post): Promise<Response> {
+    const { body, message, caller } = post;
+    const id = message.kind === "request" ? message.id : null;
+    return answering(
       id,
+      "session",
       () =>
-        scanned.kind === "request" && scanned.method === "initialize"
-          ? this.#initialize(body, scanned, caller)
-          : this.#inSession(body, scanned, request, caller, id),
+        message.kind === "request" && message.method === "initialize"
+          ? this.#initialize(body, message, caller)
+          : this.#inSession(post, id),
     );
   }
 
@@ -186,16 +171,11 @@ class Endpoint {
       kind: "result",
       result: new TextEncoder().encode(result),
     });
-    return json(answer, { [SESSION_HEADER]: opening.token });
+    return jsonResponse(answer, { [SESSION_HEADER]: opening.token });
   }
 
-  async #inSession(
-    body: Uint8Array,
-    scanned: Message | Batch,
-    request: Request,
-    caller: RequestCaller,
-    id: string | null,
-  ): Promise<Response> {
+  async #inSession(post: Post, id: string | null): Promise<Response> {
+    const { request, body, message, caller } = post;
     const wrong = checkRevision(request.headers);
     if (wrong !== undefined) return refuse(wrong, id);
     const session = await this.#session(request, caller);
@@ -204,22 +184,64 @@ class Endpoint {
     if (view.kind === "refused") return refuse(view.refusal, id);
     const client = clientOf(request, session.value, view.value);
     const sender = senderOf(request, session.value);
-    if (scanned.kind === "batch") {
+    if (message.kind === "batch") {
       const { headers, url } = request;
-      return this.#batch(body, scanned, client, sender, {
+      return this.#batch(body, message, client, sender, {
         headers,
         url,
         caller,
       });
     }
-    if (scanned.kind !== "request") {
-      this.#tell(body, scanned, sender);
-      return accepted();
+    if (message.kind !== "request") {
+      this.#tell(body, message, sender);
+      return acceptedResponse();
     }
-    const answer = await this.#answer(body, scanned, client, sender);
+    if (isRouted(message)) {
+      return await this.#call(post, message, client, session.value);
+    }
+    const answer = await this.#answer(body, message, client, sender);
     return answer.kind === "refused"
-      ? refuse(answer.refusal, scanned.id)
-      : json(writeAnswer(scanned.id, answer));
+      ? refuse(answer.refusal, message.id)
+      : jsonResponse(writeAnswer(message.id, answer));
+  }
+
+  /** A call that is a server's to answer is here to be translated, or lost. */
+  async #call(
+    { request, body, caller }: Post,
+    message: RequestMessage,
+    client: ListClient,
+    session: ClientSession,
+  ): Promise<Response> {
+    const { catalog, toStateless, ownItems } = this.#options;
+    const table = catalog.routes;
+    if (table === undefined) {
+      return refuse({ kind: "not configured" }, message.id);
+    }
+    const resolution = await resolveForClient(
+      body,
+      message,
+      table,
+      client,
+      ownItems,
+    );
+    if (resolution.kind === "refused") {
+      return refuse(resolution.refusal, message.id);
+    }
+    const { call } = resolution;
+    if (call.era !== "stateless") return refuse(misrouted(call), message.id);
+    if (toStateless === undefined) return refuse(unbridged(call), message.id);
+    const presence = new ClientPresence(request.signal);
+    return presence.pass(
+      await toStateless({
+        ...call,
+        request: message,
+        body,
+        caller,
+        authorization: client.authorization,
+        session,
+        signal: presence.signal,
+      }),
+    );
   }
 
   /** Batches: 2025-03-26 must accept them, later revisions have none. */
@@ -254,10 +276,10 @@ class Endpoint {
     for (const one of batch.messages) {
       if (one.kind !== "request") this.#tell(body, one, sender);
     }
-    if (requests.length === 0) return accepted();
+    if (requests.length === 0) return acceptedResponse();
     const calls = gateway === undefined ? [] : requests.filter(isRouted);
     if (gateway !== undefined && calls.length > 0) {
-      return eventStream(answerBatch({
+      return eventStreamResponse(answerBatch({
         own: requests.filter((one) => !isRouted(one)).map((one) => ({
           id: one.id,
           respond: async () =>
@@ -271,7 +293,7 @@ class Endpoint {
         ),
       }, gateway.settings));
     }
-    return json(writeBatch(
+    return jsonResponse(writeBatch(
       await Promise.all(
         requests.map(async (one) => {
           const answer = refuseInBatch(one) ??
@@ -344,7 +366,7 @@ class Endpoint {
   }
 
   get(request: Request, caller: RequestCaller): Promise<Response> {
-    return answering(null, async () => {
+    return answering(null, "session", async () => {
       const { hub, sessions, held } = this.#options;
       const wrong = checkGet(request.headers);
       if (wrong !== undefined) return refuse(wrong);
@@ -363,12 +385,12 @@ class Endpoint {
       if (stream === undefined) return refuse({ kind: "too many streams" });
       const { body } = stream;
       await held.hold(session.value, authorizationOf(request));
-      return eventStream(body);
+      return eventStreamResponse(body);
     });
   }
 
   delete(request: Request, caller: RequestCaller): Promise<Response> {
-    return answering(null, async () => {
+    return answering(null, "session", async () => {
       const { hub, sessions, endBackends, log } = this.#options;
       const wrong = checkRevision(request.headers);
       if (wrong !== undefined) return refuse(wrong);
@@ -409,16 +431,6 @@ class Endpoint {
   }
 }
 
-function eventStream(body: ReadableStream<Uint8Array<ArrayBuffer>>): Response {
-  return new Response(body, {
-    headers: {
-      "content-type": "text/event-stream",
-      "cache-control": "no-cache, no-transform",
-      "x-accel-buffering": "no",
-    },
-  });
-}
-
 /** Who sends: a session, and the credential that it came with. */
 type Sender = Pick<Relayed, "session" | "authorization">;
 
@@ -444,41 +456,6 @@ function clientOf(
   };
 }
 
-/** Runs a handler; what it throws as a refusal becomes one. */
-async function answering(
-  id: string | null,
-  handle: () => Promise<Response> | Response,
-): Promise<Response> {
-  try {
-    return await handle();
-  } catch (error) {
-    if (error instanceof GatewayError) return refuse(error.refusal, id);
-    throw error;
-  }
-}
-
 function refuse(refusal: Refusal, id: string | null = null): Response {
   return refusalResponse(refusal, id);
-}
-
-/** Refuses without reading the body, which is let go. */
-async function refuseUnread(
-  request: Request,
-  refusal: Refusal,
-): Promise<Response> {
-  await request.body?.cancel().catch(() => {});
-  return refuse(refusal);
-}
-
-function accepted(): Response {
-  return new Response(null, { status: 202 });
-}
-
-function json(
-  body: Uint8Array,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  return new Response(body as Uint8Array<ArrayBuffer>, {
-    headers: { "content-type": "application/json", ...headers },
-  });
 }

@@ -8,9 +8,8 @@
 import type { Refusal } from "../../shared/errors.ts";
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
 import { kindListedBy } from "../catalog/kinds.ts";
-import type { Answer } from "./answer.ts";
-import type { ListAnswers, ListClient } from "./list_answers.ts";
-import { refuseCall } from "./misrouted.ts";
+import type { Answer } from "../answer.ts";
+import type { ListAnswers, ListClient } from "../lists/list_answers.ts";
 
 const EMPTY = new TextEncoder().encode("{}");
 
@@ -30,13 +29,6 @@ export async function answerRequest(
   switch (request.method) {
     case "ping":
       return { kind: "result", result: EMPTY };
-    case "tools/call":
-    case "prompts/get":
-    case "resources/read":
-    case "resources/subscribe":
-    case "resources/unsubscribe":
-    case "completion/complete":
-      return refuse(refuseCall(body, request, client.view));
     case "initialize":
       return refuse({
         kind: "invalid request",

@@ -12,7 +12,7 @@ import type { ListKind } from "../catalog/kinds.ts";
 import type { MergedItem } from "../catalog/merge.ts";
 import type { View } from "../catalog/views.ts";
 import { readCursor, writeCursor } from "./cursors.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer } from "../answer.ts";
 
 /** The client that lists. */
 export interface ListClient {

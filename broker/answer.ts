@@ -4,8 +4,8 @@
  * @module
  */
 
-import { arrayParts, joinBytes } from "../../shared/bytes.ts";
-import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
+import { arrayParts, joinBytes } from "../shared/bytes.ts";
+import { type Refusal, replyToRefusal } from "../shared/errors.ts";
 
 /** An answer: the raw result, whole or in pieces, or why there is none. */
 export type Answer =

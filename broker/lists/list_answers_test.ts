@@ -10,8 +10,8 @@ import { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { KINDS, LIST_KINDS, type ListKind } from "../catalog/kinds.ts";
 import { mergeCatalog } from "../catalog/merge.ts";
 import { listAnswers, type ListClient } from "./list_answers.ts";
-import { writeAnswer } from "./answer.ts";
-import { answerRequest } from "./requests.ts";
+import { writeAnswer } from "../answer.ts";
+import { answerRequest } from "../session_era/requests.ts";
 
 const KEYS = new KeyRing(new Uint8Array(32).fill(1));
 const LETTERS = ["a", "b", "c", "d", "e"];

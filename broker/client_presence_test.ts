@@ -1,0 +1,84 @@
+import { assertEquals } from "@std/assert";
+import { ClientPresence } from "./client_presence.ts";
+
+function events(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Response {
+  return new Response(body, {
+    headers: { "content-type": "text/event-stream" },
+  });
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("a client that leaves before it has an answer is gone", () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  assertEquals(presence.signal.aborted, false);
+  request.abort();
+  assertEquals(presence.signal.aborted, true);
+});
+
+Deno.test("a client that left before anybody looked is gone", () => {
+  assertEquals(new ClientPresence(AbortSignal.abort()).signal.aborted, true);
+});
+
+Deno.test("a request that ends behind its answer is no leaving", () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  const answer = Response.json({});
+  assertEquals(presence.pass(answer), answer);
+  request.abort();
+  assertEquals(presence.signal.aborted, false);
+});
+
+Deno.test("a client that leaves a stream is gone, and the stream is let go", async () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  let reason: unknown;
+  const answer = presence.pass(events(
+    new ReadableStream({
+      start: (controller) => controller.enqueue(bytes(": open\n\n")),
+      cancel: (why) => void (reason = why),
+    }),
+  ));
+  const reader = answer.body!.getReader();
+  await reader.read();
+  assertEquals(presence.signal.aborted, false);
+  await reader.cancel("left");
+  assertEquals([presence.signal.aborted, reason], [true, "left"]);
+});
+
+Deno.test("a connection that is lost while a stream is open is a leaving", async () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  const answer = presence.pass(events(new ReadableStream()));
+  request.abort();
+  assertEquals(presence.signal.aborted, true);
+  await answer.body!.cancel();
+});
+
+Deno.test("a request that ends behind its whole stream is no leaving", async () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  const answer = presence.pass(events(
+    ReadableStream.from([bytes("data: 1\n\n"), bytes("data: 2\n\n")]),
+  ));
+  assertEquals(answer.headers.get("content-type"), "text/event-stream");
+  assertEquals(await answer.text(), "data: 1\n\ndata: 2\n\n");
+  request.abort();
+  assertEquals(presence.signal.aborted, false);
+});
+
+Deno.test("a stream that fails, fails at the client, and is no leaving", async () => {
+  const request = new AbortController();
+  const presence = new ClientPresence(request.signal);
+  const answer = presence.pass(events(
+    new ReadableStream({
+      pull: () => Promise.reject(new Error("broken off")),
+    }),
+  ));
+  const failed = await answer.text().catch((error: Error) => error.message);
+  request.abort();
+  assertEquals([failed, presence.signal.aborted], ["broken off", false]);
+});

@@ -1,0 +1,194 @@
+/**
+ * The MCP server that clients of the stateless era talk to (2026-07-28): each
+ * POST is complete in itself. Puts the pure parts beside it together with the
+ * catalog and the bridges.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { type Refusal, refusalResponse } from "../../shared/errors.ts";
+import type {
+  NotificationMessage,
+  RequestMessage,
+} from "../../shared/jsonrpc/message.ts";
+import type { Envelope } from "../../shared/stateless/envelope.ts";
+import { checkStandardHeaders } from "../../shared/stateless/standard_headers.ts";
+import type { RequestCaller } from "../caller.ts";
+import type { CurrentCatalog } from "../catalog/current_catalog.ts";
+import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
+import { ClientPresence } from "../client_presence.ts";
+import type { ToSession } from "../era_bridge/bridged_call.ts";
+import type { ListClient, OwnItems } from "../lists/list_answers.ts";
+import type { Post } from "../post.ts";
+import { misrouted, unbridged } from "../resolve_call.ts";
+import { resolveForClient } from "../resolve_for_client.ts";
+import { acceptedResponse, answering } from "../responses.ts";
+
+/** What the endpoint works with. */
+export interface StatelessEraOptions {
+  /** The catalog in force. */
+  readonly catalog: CurrentCatalog;
+  /** Finds what only one client sees; nothing unless given. */
+  readonly ownItems?: OwnItems | undefined;
+  /** Carries calls to servers that have sessions; refused without it. */
+  readonly toSession?: ToSession | undefined;
+}
+
+/** A message of this era. */
+export interface StatelessPost
+  extends Post<RequestMessage | NotificationMessage> {
+  /** What it says of itself. */
+  readonly envelope: Envelope;
+}
+
+/** Serves one message of a known caller. */
+export type StatelessEraEndpoint = (post: StatelessPost) => Promise<Response>;
+
+/** Makes the endpoint. */
+export function statelessEraEndpoint(
+  options: StatelessEraOptions,
+): StatelessEraEndpoint {
+  const endpoint = new Endpoint(options);
+  return (post) => endpoint.serve(post);
+}
+
+class Endpoint {
+  readonly #options: StatelessEraOptions;
+
+  constructor(options: StatelessEraOptions) {
+    this.#options = options;
+  }
+
+  async serve(post: StatelessPost): Promise<Response> {
+    const { message } = post;
+    // The revision gives clients nothing to notify of over HTTP.
+    if (message.kind === "notification") return acceptedResponse();
+    return await answering(
+      message.id,
+      "stateless",
+      () => this.#answer(post, message),
+    );
+  }
+
+  async #answer(
+    post: StatelessPost,
+    message: RequestMessage,
+  ): Promise<Response> {
+    const { headers } = post.request;
+    const wrong = checkStandardHeaders(
+      message,
+      (name) => headers.get(name) ?? undefined,
+    );
+    if (wrong !== undefined) return refuse(wrong, message.id);
+    const view = this.#view(post.caller);
+    if (view.kind === "refused") return refuse(view.refusal, message.id);
+    switch (message.method) {
+      case "tools/call":
+      case "prompts/get":
+      case "resources/read":
+      case "completion/complete":
+        return await this.#call(post, message, view.view);
+      default:
+        return refuse(
+          { kind: "unknown method", detail: message.method },
+          message.id,
+        );
+    }
+  }
+
+  /** A call that is a server's to answer is here to be translated, or lost. */
+  async #call(
+    { request, body, caller, envelope }: StatelessPost,
+    message: RequestMessage,
+    view: View,
+  ): Promise<Response> {
+    const { catalog, toSession, ownItems } = this.#options;
+    const table = catalog.routes;
+    if (table === undefined) {
+      return refuse({ kind: "not configured" }, message.id);
+    }
+    const client = clientOf(request, caller, view);
+    const resolution = await resolveForClient(
+      body,
+      message,
+      table,
+      client,
+      ownItems,
+    );
+    if (resolution.kind === "refused") {
+      return refuse(resolution.refusal, message.id);
+    }
+    const { call } = resolution;
+    switch (call.era) {
+      case "stateless":
+        return refuse(misrouted(call), message.id);
+      case "session":
+        break;
+      case undefined:
+        return refuse({ kind: "catalog unavailable" }, message.id);
+      default:
+        return call.era satisfies never;
+    }
+    if (toSession === undefined) return refuse(unbridged(call), message.id);
+    const presence = new ClientPresence(request.signal);
+    return presence.pass(
+      await toSession({
+        ...call,
+        request: message,
+        body,
+        caller,
+        authorization: client.authorization,
+        envelope,
+        signal: presence.signal,
+      }),
+    );
+  }
+
+  #view(
+    { virtualServer }: RequestCaller,
+  ):
+    | { readonly kind: "view"; readonly view: View }
+    | { readonly kind: "refused"; readonly refusal: Refusal } {
+    const { state } = this.#options.catalog;
+    if (state === undefined) {
+      return { kind: "refused", refusal: { kind: "not configured" } };
+    }
+    const view = state.views.get(virtualServer ?? WHOLE_CATALOG);
+    return view === undefined || virtualServer === WHOLE_CATALOG
+      ? { kind: "refused", refusal: { kind: "unknown virtual server" } }
+      : { kind: "view", view };
+  }
+}
+
+/** Who lists: whoever sends the same credential, and what it sees. */
+function clientOf(
+  request: Request,
+  { identity }: RequestCaller,
+  view: View,
+): ListClient {
+  const authorization = request.headers.get("authorization") ?? undefined;
+  return {
+    session: callerKey(identity, authorization),
+    view,
+    ...(authorization === undefined ? {} : { authorization }),
+  };
+}
+
+/**
+ * What stands for a session where there is none: the same for one caller with
+ * one credential, different for any other, and no session's id.
+ */
+function callerKey(
+  identity: string,
+  authorization: string | undefined,
+): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([identity, authorization ?? null]));
+  return `caller:${hash.digest("base64url")}`;
+}
+
+function refuse(refusal: Refusal, id: string): Response {
+  return refusalResponse(refusal, id, "stateless");
+}
