@@ -13,7 +13,7 @@ import type {
   ClientSession,
   Sessions,
 } from "../shared/sessions/sessions.ts";
-import type { Deadline } from "./exchange.ts";
+import type { Deadline } from "./exchange_ports.ts";
 import type { ServerClient } from "./server_client.ts";
 
 /** What opening works with. */

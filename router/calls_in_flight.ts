@@ -8,7 +8,7 @@
 
 import type { ServerConfig } from "../shared/config/model.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
-import type { CallsInFlight } from "./exchange.ts";
+import type { CallsInFlight } from "./exchange_ports.ts";
 
 /** A call, as a cancellation names it. */
 interface Call {

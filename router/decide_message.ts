@@ -1,30 +1,32 @@
 /**
- * Decides who answers a message: the broker, a server, or nobody. Pure.
+ * Decides who answers a message of the session era: the broker, a server, or
+ * nobody. Pure.
  *
  * @module
  */
 
 import type { ServerConfig } from "../shared/config/model.ts";
-import type { Refusal } from "../shared/errors.ts";
 import type {
+  Batch,
+  Message,
   NotificationMessage,
   RawSpan,
   RequestMessage,
-  Scanned,
 } from "../shared/jsonrpc/message.ts";
-import { removePrefix, replaceText } from "../shared/jsonrpc/splice.ts";
+import { replaceText } from "../shared/jsonrpc/splice.ts";
 import { readRoutedId } from "../shared/relay/routed_id.ts";
-import { callTarget, type TargetKind } from "../shared/routing/call_target.ts";
-import type { RouteTable } from "../shared/routing/route_table.ts";
+import {
+  type BridgedCall,
+  decideCall,
+  type MessageContext,
+  type Refused,
+  refuseMethod,
+  type ServerCall,
+} from "./decide_call.ts";
 
 /** What becomes of a message. */
 export type MessageDecision =
-  | {
-    readonly kind: "refuse";
-    readonly refusal: Refusal;
-    /** The request's id, raw JSON. */
-    readonly id: string | null;
-  }
+  | Refused
   /** The broker answers; `method` is absent for responses and batches. */
   | {
     readonly kind: "broker";
@@ -34,6 +36,8 @@ export type MessageDecision =
   }
   /** A server answers, in the client's session. */
   | ServerCall
+  /** The broker translates for a server of the other era. */
+  | BridgedCall
   /** A server is told. */
   | Relay
   /** The server that has the call is told, else the broker. */
@@ -64,62 +68,22 @@ export interface Cancellation {
   readonly requestId: string;
 }
 
-/** A request that goes straight to a server. */
-export interface ServerCall {
-  /** `call`. */
-  readonly kind: "call";
-  /** Who answers. */
-  readonly server: ServerConfig;
-  /** JSON-RPC method. */
-  readonly method: string;
-  /** What the request is about. */
-  readonly target: TargetKind;
-  /** The tool's or prompt's own name, prefix removed; the resource's URI. */
-  readonly name: string;
-  /** The request's id, raw JSON. */
-  readonly id: string;
-  /** What the server gets: the client's bytes, but for the name's prefix. */
-  readonly body: Uint8Array;
-}
-
-/** What a message is decided by. */
-export interface MessageContext {
-  /** The body that was scanned. */
-  readonly bytes: Uint8Array;
-  /** The table in force. */
-  readonly table: RouteTable;
-  /** The virtual server that was asked for. */
-  readonly virtualServer: string | undefined;
-}
-
 /**
- * Decides about a scanned body.
+ * Decides about a message, or several.
  *
  * | message | decision |
  * |---|---|
- * | tools/call, prompts/get | call, by `params.name` |
- * | resources/read | call, by `params.uri` |
- * | resources/subscribe, resources/unsubscribe | call, by `params.uri` |
- * | completion/complete | call, by `params.ref` |
+ * | asks for one thing of one server | by `decideCall()` |
  * | a response to a server's request | relay, by its id |
  * | progress of a server's request | relay, by its token |
  * | notifications/cancelled | cancel |
  * | anything else | broker |
  */
 export function decideMessage(
-  scanned: Scanned,
+  scanned: Message | Batch,
   context: MessageContext,
 ): MessageDecision {
   switch (scanned.kind) {
-    case "malformed":
-      return {
-        kind: "refuse",
-        refusal: {
-          kind: scanned.refusal,
-          detail: `${scanned.reason} at byte ${scanned.offset}`,
-        },
-        id: scanned.id,
-      };
     case "request":
       return decideRequest(scanned, context);
     case "notification":
@@ -172,34 +136,12 @@ function relay(
 
 function decideRequest(
   request: RequestMessage,
-  { bytes, table, virtualServer }: MessageContext,
+  context: MessageContext,
 ): MessageDecision {
-  const { method, id } = request;
-  if (method.length > MAX_METHOD) {
-    return { kind: "refuse", refusal: { kind: "unknown method" }, id };
-  }
-  const asked = callTarget(bytes, request);
-  switch (asked.kind) {
-    case "none":
-      return { kind: "broker", method, id };
-    case "refused":
-      return { kind: "refuse", refusal: asked.refusal, id };
-    case "target": {
-      const { target, named } = asked;
-      const resolution = table.resolve(target, named.value, virtualServer);
-      if (resolution.kind === "refused") {
-        return { kind: "refuse", refusal: resolution.refusal, id };
-      }
-      const { server, name } = resolution;
-      const body = target === "resource" || server.prefix === ""
-        ? bytes
-        : removePrefix(bytes, named, server.prefix);
-      return { kind: "call", server, method, target, name, id, body };
-    }
-    default:
-      return asked satisfies never;
-  }
+  const refused = refuseMethod(request);
+  if (refused !== undefined) return refused;
+  const call = decideCall(request, "session", context);
+  return call.kind === "none"
+    ? { kind: "broker", method: request.method, id: request.id }
+    : call;
 }
-
-/** Longest method that goes on: it becomes a header. */
-const MAX_METHOD = 128;

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { config, server } from "../shared/_testing.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
 import { decideMessage } from "./decide_message.ts";
@@ -21,9 +21,11 @@ const table = new RouteTable(
 
 function decide(text: string) {
   const bytes = new TextEncoder().encode(text);
+  const scanned = scan(bytes);
+  assert(scanned.kind !== "malformed");
   return {
     bytes,
-    decision: decideMessage(scan(bytes), {
+    decision: decideMessage(scanned, {
       bytes,
       table,
       virtualServer: undefined,

@@ -122,19 +122,50 @@ export function decideResponse(
   if (status === 404 && hadSession && upstream !== false) {
     return { kind: "session lost" };
   }
-  const final = decideFinal(head, serverName, status, values, upstream);
+  const final = decideFinal(head, serverName, OWN_MEANING);
   return status === 400 && hadSession && upstream !== false
     ? { kind: "session doubtful", otherwise: final }
     : final;
 }
 
+/**
+ * Decides about the head of a server's answer to a call of the stateless era.
+ *
+ * | answer | decision |
+ * |---|---|
+ * | the broker's | misrouted |
+ * | 200 with JSON or an event stream, an error with a JSON body | pass, as it is |
+ * | 404 among them | pass: the method is not known (transports, protocol version header) |
+ * | anything else | as with calls in sessions |
+ */
+export function decideStatelessResponse(
+  head: ResponseHead,
+  serverName: string,
+): StatelessResponseDecision {
+  const answeredBy = head.headers.find(([name]) => name === ANSWERED_BY_HEADER);
+  if (answeredBy?.[1] === BROKER_DESTINATION) return { kind: "misrouted" };
+  const decision = decideFinal(head, serverName, OWN_MEANING_STATELESS);
+  // Nothing in it is rewritten: this era's streams have no requests, and their
+  // events no ids.
+  return decision.kind === "pass"
+    ? { ...decision, eventStream: false }
+    : decision;
+}
+
+/** What becomes of a server's answer to a call of the stateless era. */
+export type StatelessResponseDecision = Extract<
+  ResponseDecision,
+  { readonly kind: "misrouted" | "pass" | "refuse" }
+>;
+
 function decideFinal(
   head: ResponseHead,
   serverName: string,
-  status: number,
-  values: ReadonlyMap<string, string>,
-  upstream: boolean | undefined,
+  ownMeaning: ReadonlySet<number>,
 ): FinalResponseDecision {
+  const values = new Map(head.headers);
+  const status = Number(values.get(":status") ?? 0);
+  const upstream = fromUpstream(head, values);
   if (status === 200 && (isJson(values) || isEventStream(values))) {
     return pass(values);
   }
@@ -142,7 +173,7 @@ function decideFinal(
     return refuseLocal(status, head, serverName);
   }
   // A JSON-RPC error under an error status is an answer too.
-  if (status >= 400 && !OWN_MEANING.has(status) && isJson(values)) {
+  if (status >= 400 && !ownMeaning.has(status) && isJson(values)) {
     return pass(values);
   }
   return refuseServer(
@@ -173,6 +204,11 @@ function refuseServer(
  * not say in its place: challenges, "your session has ended", "wrong host".
  */
 const OWN_MEANING: ReadonlySet<number> = new Set([401, 403, 404, 407, 421]);
+
+/** Of those, the ones of an era without sessions. */
+const OWN_MEANING_STATELESS: ReadonlySet<number> = new Set(
+  [401, 403, 407, 421],
+);
 
 /** What becomes of a server's answer to a message that wants none. */
 export type RelayDecision =

@@ -5,6 +5,7 @@ import {
   decideRelayResponse,
   decideResponse,
   decideResumeResponse,
+  decideStatelessResponse,
 } from "./decide_response.ts";
 
 const UPSTREAM: HeaderEntry = ["x-envoy-upstream-service-time", "3"];
@@ -28,6 +29,7 @@ type Decision = ReturnType<
   | typeof decideResponse
   | typeof decideRelayResponse
   | typeof decideResumeResponse
+  | typeof decideStatelessResponse
 >;
 
 function short(decision: Decision): string {
@@ -355,3 +357,94 @@ for (const { name, head, want } of brokerCases) {
     assertEquals(short(decideBrokerResponse(head)), want);
   });
 }
+
+const stateless: readonly {
+  name: string;
+  head: ReturnType<typeof head>;
+  want: string;
+}[] = [
+  { name: "a success", head: head(200, [JSON_BODY]), want: "pass" },
+  {
+    name: "an event stream",
+    head: head(200, [EVENTS, UPSTREAM]),
+    want: "pass",
+  },
+  ...[400, 404, 405, 429, 500].map((status) => ({
+    name: `a ${status} of the server with JSON`,
+    head: head(status, [JSON_BODY], "via_upstream"),
+    want: "pass",
+  })),
+  ...[401, 403, 407, 421].map((status) => ({
+    name: `a ${status} of the server with JSON`,
+    head: head(status, [JSON_BODY, UPSTREAM]),
+    want: "server refused",
+  })),
+  {
+    name: "a 404 of the server in HTML",
+    head: head(404, [["content-type", "text/html"], UPSTREAM]),
+    want: "server refused",
+  },
+  {
+    name: "a redirect",
+    head: head(307, [JSON_BODY, UPSTREAM]),
+    want: "server refused",
+  },
+  {
+    name: "a 202, which is no answer to a request",
+    head: head(202, [UPSTREAM]),
+    want: "server refused",
+  },
+  {
+    name: "Envoy's own 404",
+    head: head(404, [TEXT], "route_not_found"),
+    want: "server unreachable",
+  },
+  {
+    name: "Envoy's own 503 while nobody listens",
+    head: head(
+      503,
+      [TEXT],
+      "upstream_reset_before_response_started{remote_connection_failure}",
+    ),
+    want: "server unreachable",
+  },
+  {
+    name: "Envoy's own 504",
+    head: head(504, [TEXT], "response_timeout"),
+    want: "server timed out",
+  },
+  {
+    name: "a filter's 401",
+    head: head(401, [TEXT], "jwt_authn_access_denied"),
+    want: "server refused 401",
+  },
+  {
+    name: "the broker's answer",
+    head: head(404, [JSON_BODY, BROKERS], "via_upstream"),
+    want: "misrouted",
+  },
+];
+
+for (const { name, head, want } of stateless) {
+  Deno.test(`decideStatelessResponse(): ${name} is ${want}`, () => {
+    assertEquals(short(decideStatelessResponse(head, "weather")), want);
+  });
+}
+
+Deno.test("decideStatelessResponse() lets no session, cookie or challenge cross, and rewrites no stream", () => {
+  const decision = decideStatelessResponse(
+    head(200, [
+      EVENTS,
+      ["mcp-session-id", "s"],
+      ["set-cookie", "a=b"],
+      ["www-authenticate", "Bearer"],
+      ["x-accel-buffering", "no"],
+    ], "via_upstream"),
+    "weather",
+  );
+  assertEquals(decision, {
+    kind: "pass",
+    remove: ["mcp-session-id", "set-cookie", "www-authenticate"],
+    eventStream: false,
+  });
+});

@@ -1,147 +1,26 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { GatewayError } from "../shared/errors.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
-import type { Answer, Continue, HeaderEntry, Reply } from "./answer.ts";
+import type { HeaderEntry } from "./answer.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
-import { type Deadline, Exchange, type ExchangePorts } from "./exchange.ts";
+import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
 import { backendTag } from "../shared/relay/routed_id.ts";
-import { session } from "./_testing.ts";
+import {
+  continued,
+  header,
+  post,
+  replied,
+  session,
+  start,
+  world,
+} from "./_testing.ts";
 import { RouteTable } from "../shared/routing/route_table.ts";
-import { config, server, SILENT } from "../shared/_testing.ts";
+import { config, server } from "../shared/_testing.ts";
 
 const utf8 = new TextEncoder();
 
-/** Ports in memory: one live session, servers that number their sessions. */
-function world(changes: Partial<ExchangePorts> = {}) {
-  const opened: string[] = [];
-  const forgotten: (string | undefined)[] = [];
-  const ran: { body: string; session: string | undefined }[] = [];
-  const subscribed: string[] = [];
-  const table = new RouteTable(
-    config([
-      server("weather", {
-        prefix: "weather_",
-        url: "http://w.test/api/mcp?k=1",
-      }),
-      server("open", { prefix: "open_", passthrough: true }),
-    ], [{ name: "team/travel", tools: ["weather_now"], prompts: [] }]),
-    undefined,
-  );
-  const ports: ExchangePorts = {
-    table: () => table,
-    settings: {
-      path: "/mcp",
-      maxBodyBytes: 1000,
-      steering: "hostname",
-      allowedOrigins: [],
-      allowedHosts: [],
-      identityHeader: undefined,
-    },
-    identify: () => "ada",
-    signCaller: (caller) => JSON.stringify(caller),
-    verify: (token) =>
-      token === "live" ? Promise.resolve(session) : Promise.reject(
-        new GatewayError({
-          kind: token === undefined ? "session missing" : "session unknown",
-        }),
-      ),
-    deadline: () => ({ left: () => 1000 }),
-    open: (_session, server) => {
-      opened.push(server.name);
-      return Promise.resolve({
-        id: `${server.name}-${opened.length}`,
-        revision: "2025-06-18",
-      });
-    },
-    forget: (_session, _server, backend) => {
-      forgotten.push(backend.id);
-      return Promise.resolve();
-    },
-    knows: () => Promise.resolve(true),
-    callHeaders: () => Promise.resolve([]),
-    backendWith: (_session, { name }) =>
-      Promise.resolve(
-        name === "weather"
-          ? { id: "weather-0", revision: "2025-06-18" }
-          : undefined,
-      ),
-    subscribe: (_session, { name }, uri) => {
-      subscribed.push(`+${name} ${uri}`);
-      return Promise.resolve();
-    },
-    unsubscribe: (_session, { name }, uri) => {
-      subscribed.push(`-${name} ${uri}`);
-      return Promise.resolve();
-    },
-    mayLetGo: () => true,
-    run: (call, _session, backend) => {
-      ran.push({
-        body: new TextDecoder().decode(call.body),
-        session: backend.id,
-      });
-      return Promise.resolve({
-        status: 200,
-        headers: [["content-type", "application/json"]],
-        body: utf8.encode("answer"),
-      });
-    },
-    calls: createCallsInFlight(1),
-    relays: createCallsInFlight(1),
-    log: SILENT,
-    ...changes,
-  };
-  return { ports, opened, forgotten, ran, subscribed };
-}
-
-async function start(
-  ports: ExchangePorts,
-  method: string,
-  headers: readonly HeaderEntry[] = [],
-  path = "/mcp",
-): Promise<{ exchange: Exchange; answer: Answer }> {
-  const exchange = new Exchange(ports);
-  const answer = await exchange.requestHeaders({
-    headers: [
-      [":method", method],
-      [":path", path],
-      [":authority", "gateway.example"],
-      ...(method === "POST"
-        ? [["content-type", "application/json"] as const]
-        : []),
-      ...headers,
-    ],
-    endOfStream: method !== "POST",
-  });
-  return { exchange, answer };
-}
-
-/** Sends a message in the live session. */
-async function post(
-  ports: ExchangePorts,
-  body: string,
-  headers: readonly HeaderEntry[] = [["mcp-session-id", "live"]],
-  path?: string,
-) {
-  const { exchange } = await start(ports, "POST", headers, path);
-  return { exchange, answer: exchange.requestBody(utf8.encode(body)) };
-}
-
 function call(name: string, rest = ""): string {
   return `{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call","params":{"name":"${name}"${rest}}}`;
-}
-
-function continued(answer: Answer): Continue {
-  assert(answer.kind === "continue", JSON.stringify(answer));
-  return answer;
-}
-
-function replied(answer: Answer): Reply {
-  assert(answer.kind === "reply", JSON.stringify(answer));
-  return answer;
-}
-
-function header(answer: Answer, name: string): string | undefined {
-  return continued(answer).headers?.set.find(([n]) => n === name)?.[1];
 }
 
 Deno.test("Exchange removes forged headers from traffic that is not MCP", async () => {

@@ -25,7 +25,7 @@ import { BackendOpener } from "./backend_opener.ts";
 import { createBrokerHint } from "./broker_hint.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
 import { followCatalog } from "./catalog_client.ts";
-import type { Deadline, ExchangePorts } from "./exchange.ts";
+import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
 import { keepSessions } from "./keep_sessions.ts";
 import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";

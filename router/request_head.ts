@@ -16,7 +16,11 @@ import {
   VIRTUAL_SERVER_HEADER,
 } from "../shared/headers.ts";
 import { isJsonBody } from "../shared/media_type.ts";
-import { isSessionRevision } from "../shared/mcp.ts";
+import {
+  type Era,
+  isSessionRevision,
+  isStatelessRevision,
+} from "../shared/mcp.ts";
 import { checkOrigin, type OriginSettings } from "../shared/origin.ts";
 import { readRoutedEventId, type RoutedId } from "../shared/relay/routed_id.ts";
 import type { HeaderEntry } from "./answer.ts";
@@ -102,8 +106,8 @@ export interface HeadSettings extends OriginSettings {
 export type HeadDecision =
   /** Not MCP traffic: it passes, without our internal headers. */
   | { readonly kind: "pass" }
-  /** Refused as it is. */
-  | { readonly kind: "refuse"; readonly refusal: Refusal }
+  /** Refused as it is, in words of the era that its header names. */
+  | { readonly kind: "refuse"; readonly refusal: Refusal; readonly era: Era }
   /** The broker answers it; there is no body to read. */
   | { readonly kind: "broker"; readonly virtualServer?: string }
   /** A server's stream is taken up again, after the event of this id. */
@@ -128,6 +132,7 @@ export type HeadDecision =
  * | to a host that is a server's own | refuse: clients never name servers by host |
  * | outside the gateway's path | pass |
  * | from a page or to a host that is not allowed | refuse |
+ * | GET or DELETE of the stateless era, or of none that is known | refuse |
  * | GET after a server's event | resume |
  * | other GET, DELETE | broker |
  * | POST of JSON | read body |
@@ -141,6 +146,13 @@ export function decideHead(
   settings: HeadSettings,
   isServerHost: (host: string) => boolean,
 ): HeadDecision {
+  const revision = head.values.get(VERSION_HEADER);
+  const era = isStatelessRevision(revision) ? "stateless" : "session";
+  const refuse = (refusal: Refusal): HeadDecision => ({
+    kind: "refuse",
+    refusal,
+    era,
+  });
   if (isServerHost(head.host)) {
     return refuse({ kind: "misdirected request" });
   }
@@ -165,9 +177,13 @@ export function decideHead(
     settings,
   );
   if (forbidden !== undefined) return refuse(forbidden);
-  const revision = head.values.get(VERSION_HEADER);
-  if (revision !== undefined && !isSessionRevision(revision)) {
-    return refuse({ kind: "unsupported revision" });
+  if (head.method !== "POST") {
+    // 2026-07-28, transports, earlier revisions: 405, whatever else it says.
+    if (era === "stateless") return refuse({ kind: "method not allowed" });
+    // A POST tells more of itself: it is refused with its id.
+    if (revision !== undefined && !isSessionRevision(revision)) {
+      return refuse({ kind: "unsupported revision" });
+    }
   }
   switch (head.method) {
     case "GET": {
@@ -194,13 +210,9 @@ export function decideHead(
   return {
     kind: "read body",
     ...virtualServer,
-    // Without a session it can only be `initialize`, which the broker answers.
-    watchResponse: head.values.has(SESSION_HEADER),
+    // Without either it can only be `initialize`, which the broker answers.
+    watchResponse: era === "stateless" || head.values.has(SESSION_HEADER),
   };
-}
-
-function refuse(refusal: Refusal): HeadDecision {
-  return { kind: "refuse", refusal };
 }
 
 /** "" for the path itself, `a/b` for what stands below it, else undefined. */

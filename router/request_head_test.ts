@@ -180,11 +180,16 @@ const heads: readonly HeadCase[] = [
       want: "invalid request",
     }),
   ),
-  {
-    name: "refuses a revision it does not speak",
-    input: ["POST", "/mcp", [JSON_TYPE, ["mcp-protocol-version", "1.0"]]],
+  ...["GET", "DELETE"].map((method): HeadCase => ({
+    name: `refuses a ${method} of a revision that nobody speaks`,
+    input: [method, "/mcp", [["mcp-protocol-version", "1.0"]]],
     want: "unsupported revision",
-  },
+  })),
+  ...["1.0", "2026-07-28", "2025-06-18"].map((revision): HeadCase => ({
+    name: `reads a POST of revision ${revision}: it has an id to answer with`,
+    input: ["POST", "/mcp", [JSON_TYPE, ["mcp-protocol-version", revision]]],
+    want: "read body",
+  })),
 ];
 
 for (const { name, input, want } of heads) {
@@ -215,14 +220,44 @@ for (
   });
 }
 
-Deno.test("decideHead() asks for the response only in a session", () => {
-  const initialize = decide("POST", "/mcp", [JSON_TYPE]);
-  const later = decide("POST", "/mcp", [JSON_TYPE, ["mcp-session-id", "s"]]);
-  assertEquals(
-    [initialize, later].map((d) => d.kind === "read body" && d.watchResponse),
-    [false, true],
-  );
-});
+for (const method of ["GET", "DELETE", "PUT"]) {
+  Deno.test(`decideHead() refuses a ${method} of the stateless era, in its words`, () => {
+    const decision = decide(method, "/mcp", [
+      ["mcp-protocol-version", "2026-07-28"],
+      ["last-event-id", "mcpgw:aBcDeF12:weather:7"],
+    ], true);
+    assertEquals(decision, {
+      kind: "refuse",
+      refusal: { kind: "method not allowed" },
+      era: "stateless",
+    });
+  });
+}
+
+const watched: readonly {
+  name: string;
+  headers: HeaderEntry[];
+  want: boolean;
+}[] = [
+  { name: "that may be initialize", headers: [], want: false },
+  {
+    name: "in a session",
+    headers: [["mcp-session-id", "s"]],
+    want: true,
+  },
+  {
+    name: "of the stateless era",
+    headers: [["mcp-protocol-version", "2026-07-28"]],
+    want: true,
+  },
+];
+
+for (const { name, headers, want } of watched) {
+  Deno.test(`decideHead() ${want ? "asks" : "does not ask"} for the response to a POST ${name}`, () => {
+    const decision = decide("POST", "/mcp", [JSON_TYPE, ...headers]);
+    assertEquals(decision, { kind: "read body", watchResponse: want });
+  });
+}
 
 const selections: readonly {
   name: string;

@@ -22,7 +22,9 @@ import type { Logger } from "../shared/log.ts";
 import type { Address } from "../shared/address.ts";
 import { CoalescedSocket } from "./coalesced_socket.ts";
 import { dropTrailers, readPhase, writeAnswer } from "./envoy.ts";
-import { Exchange, type ExchangePorts, refusal } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangePorts } from "./exchange_ports.ts";
+import { refusal } from "./reply.ts";
 import type { Answer } from "./answer.ts";
 
 /** What the server needs. */

@@ -36,8 +36,8 @@ import { readServerMessage } from "../shared/upstream/server_message.ts";
 import { UpstreamError } from "../shared/upstream/upstream_error.ts";
 import { VERSION } from "../shared/version.ts";
 import type { HeaderEntry } from "./answer.ts";
-import type { ServerCall } from "./decide_message.ts";
-import type { Deadline, FetchedAnswer } from "./exchange.ts";
+import type { ServerCall } from "./decide_call.ts";
+import type { Deadline, FetchedAnswer } from "./exchange_ports.ts";
 
 /** What opening a session takes. */
 export interface OpenRequest {

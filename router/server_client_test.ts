@@ -5,7 +5,7 @@ import { GatewayError } from "../shared/errors.ts";
 import type { StandingRequests } from "../shared/sessions/sessions.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { server, SILENT } from "../shared/_testing.ts";
-import type { ServerCall } from "./decide_message.ts";
+import type { ServerCall } from "./decide_call.ts";
 import { backendTag } from "../shared/relay/routed_id.ts";
 import { eventually } from "../tests/support/wait.ts";
 import { session } from "./_testing.ts";

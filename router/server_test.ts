@@ -10,7 +10,7 @@ import {
 } from "../proto/gen/envoy/service/ext_proc/v3/external_processor_pb.ts";
 import type { Address } from "../shared/address.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
-import type { ExchangePorts } from "./exchange.ts";
+import type { ExchangePorts } from "./exchange_ports.ts";
 import { session } from "./_testing.ts";
 import { RouteTable } from "../shared/routing/route_table.ts";
 import { type ExchangeOutcome, serveProcessor } from "./server.ts";

@@ -24,6 +24,11 @@ const NAMED: ReadonlyMap<string, "name" | "uri"> = new Map([
   ["resources/read", "uri"],
 ]);
 
+/** Tells whether `Mcp-Name` belongs to requests of a method. */
+export function hasMirroredName(method: string): boolean {
+  return NAMED.has(method);
+}
+
 /** Tells what of a request `Mcp-Name` mirrors; undefined where nothing. */
 export function mirroredName(
   { method, params }: RequestMessage,
@@ -61,7 +66,7 @@ export function checkStandardHeaders(
     return mismatch("Mcp-Method is not the method of the body");
   }
   const written = header(MCP_NAME_HEADER);
-  if (!NAMED.has(request.method)) return undefined;
+  if (!hasMirroredName(request.method)) return undefined;
   const wanted = mirroredName(request);
   // The message itself is refused for that, in better words.
   if (wanted === undefined) return undefined;
