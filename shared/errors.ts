@@ -100,9 +100,10 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     message: "Header mismatch",
   },
   "capability missing": {
-    status: 400,
-    code: -32021,
+    status: 200,
+    code: -32600,
     message: "The client did not declare a capability that this needs",
+    stateless: { status: 400, code: -32021 },
   },
   // Altered, expired, used already, of another caller, of another request, or
   // of a broker that is gone: one answer for all of it, no oracle.
