@@ -1,7 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import type { KubeObject } from "../../shared/kube/object.ts";
 import { at } from "../../shared/envoy/_testing.ts";
-import { type Around, ON_ENVOY_GATEWAY, planWith } from "./_testing.ts";
+import {
+  type Around,
+  configOf,
+  ON_ENVOY_GATEWAY,
+  planWith,
+  replica,
+  statusFor,
+  statusOf,
+} from "./_testing.ts";
 
 /** The objects of a plan, by `Kind namespace/name`. */
 function attachments(
@@ -138,6 +146,50 @@ Deno.test("on Istio a body is taken in before the router is asked, and neither w
       route_cache_action: "CLEAR",
     })
   ) assertEquals(at(router, path), want, path);
+});
+
+const LEFT_TO_OWNER = "have the Gateway's proxies started with";
+
+for (
+  const { name, settings, left } of [
+    { name: "nothing", settings: "", left: true },
+    {
+      name: "it as text, in JSON",
+      settings:
+        '{"runtimeValues": {"envoy.reloadable_features.ext_proc_graceful_grpc_close": "true"}}',
+      left: false,
+    },
+    {
+      name: "it as YAML, among other things",
+      settings:
+        "concurrency: 2\nruntimeValues:\n  envoy.reloadable_features.ext_proc_graceful_grpc_close: true\n",
+      left: false,
+    },
+    {
+      name: "the contrary",
+      settings:
+        '{"runtimeValues": {"envoy.reloadable_features.ext_proc_graceful_grpc_close": "false"}}',
+      left: true,
+    },
+    { name: "what cannot be read", settings: "{a: [", left: true },
+    { name: "something else", settings: "just text", left: true },
+  ]
+) {
+  Deno.test(`an extension says ${left ? "that Istio's proxies need" : "nothing of"} a graceful close where their Gateway sets ${name}`, () => {
+    const annotations = JSON.stringify({ "proxy.istio.io/config": settings });
+    const gateway =
+      `kind: Gateway\nmetadata: {name: gw, namespace: mcp}\nspec: {infrastructure: {annotations: ${annotations}}}`;
+    const brokers = [replica("b", statusFor(configOf(planWith(gateway))))];
+    const made = planWith(gateway, { brokers });
+    const { status } = statusOf(made, "MCPGatewayExtension mcp/main");
+    const text = JSON.stringify(status);
+    assert(text.includes("Servers configured: 1"), text);
+    assertEquals(text.includes(LEFT_TO_OWNER), left);
+  });
+}
+
+Deno.test("on Istio nothing is said of a bootstrap, as nobody would hear it", () => {
+  assertEquals(patches(attachments().get(FILTER), "BOOTSTRAP"), []);
 });
 
 Deno.test("on Istio the router is asked at clients' host and at servers' hosts", () => {

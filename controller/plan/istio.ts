@@ -24,10 +24,12 @@
  * @module
  */
 
+import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../shared/kube/object.ts";
 import { extProcFilter } from "../../shared/envoy/ext_proc.ts";
 import { any, type JsonObject } from "../../shared/envoy/json.ts";
 import { NEVER_FORWARDED } from "../../shared/envoy/route.ts";
+import type { Gateway } from "../resources/gateway.ts";
 import { ISTIO_GROUP } from "../resources/groups.ts";
 import { keyOf } from "../resources/meta.ts";
 import { bodyLimit } from "./body_limit.ts";
@@ -39,6 +41,10 @@ import type { World } from "./world.ts";
 
 /** Kind of attachment that the API server must know. */
 export const ISTIO_KIND: string = `EnvoyFilter.${ISTIO_GROUP}`;
+
+/** Without it Envoy resets the connections to the router, under load. */
+export const GRACEFUL_CLOSE =
+  "envoy.reloadable_features.ext_proc_graceful_grpc_close";
 
 /** Servers in one EnvoyFilter, so that none grows beyond what etcd takes. */
 const SERVERS_PER_FILTER = 250;
@@ -74,7 +80,6 @@ export function istioAttachments(
   }
   return [
     envoyFilter(served, base, [
-      bootstrapPatch(),
       listenerPatch(served, world),
       // Each is put first: the buffer, which comes last here, ends up in front.
       filterPatch(served, routerFilter(served, world)),
@@ -113,27 +118,6 @@ function envoyFilter(
       configPatches,
     },
   );
-}
-
-/** Without it the gRPC connections are reset under load; read at a proxy's start. */
-function bootstrapPatch(): JsonObject {
-  return {
-    applyTo: "BOOTSTRAP",
-    match: { context: "GATEWAY" },
-    patch: {
-      operation: "MERGE",
-      value: {
-        layered_runtime: {
-          layers: [{
-            name: "mcp_gateway",
-            static_layer: {
-              "envoy.reloadable_features.ext_proc_graceful_grpc_close": true,
-            },
-          }],
-        },
-      },
-    },
-  };
 }
 
 /** Envoy's own default of 1 MiB would refuse what the router takes. */
@@ -281,6 +265,17 @@ function routePatch(
     },
     patch: { operation: "MERGE", value },
   };
+}
+
+/**
+ * Whether the Gateway's owner has its proxies started with `GRACEFUL_CLOSE`. No
+ * EnvoyFilter can: what it says of a bootstrap, Istio ignores since 1.21.
+ */
+export function closesGracefully({ proxySettings }: Gateway): boolean {
+  const [document] = parseAllDocuments(proxySettings);
+  if (document === undefined || document.errors.length > 0) return false;
+  const value = document.getIn(["runtimeValues", GRACEFUL_CLOSE]);
+  return value === "true" || value === true;
 }
 
 /** Whether the gateway's owner says that a policy replaces the header. */

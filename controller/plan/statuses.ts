@@ -6,12 +6,14 @@
  */
 
 import type { ServerStatus } from "../../shared/status.ts";
+import { PROXY_SETTINGS } from "../resources/gateway.ts";
 import type { McpGatewayExtension } from "../resources/mcp_gateway_extension.ts";
 import type { McpVirtualServer } from "../resources/mcp_virtual_server.ts";
 import { keyOf } from "../resources/meta.ts";
 import { bodyLimit } from "./body_limit.ts";
 import type { PlannedGateway } from "./gateway_plan.ts";
 import type { ResolvedExtension } from "./gateways.ts";
+import { closesGracefully, GRACEFUL_CLOSE } from "./istio.ts";
 import {
   invalid,
   judge,
@@ -78,13 +80,14 @@ function programmedMessage(
   { plan, served }: PlannedGateway,
   world: World,
 ): string {
-  const close = "ext_proc_graceful_grpc_close";
   const told = `Servers configured: ${plan.servers}`;
   switch (served.dataPlane) {
     case "istio":
-      return `${told}. The Gateway's proxies take ${close} from the EnvoyFilter when they start: restart those that are older`;
+      return closesGracefully(served.gateway)
+        ? told
+        : `${told}. One thing is left to you: have the Gateway's proxies started with ${GRACEFUL_CLOSE}: "true" in their runtimeValues, or calls are lost under load. Set it in annotation ${PROXY_SETTINGS} of the Gateway's spec.infrastructure.annotations, or, which is not seen here, for the whole mesh`;
     case "envoy-gateway":
-      return `${told}. Three things are left to you: start the routers with --steering header; set envoy.reloadable_features.${close}: true in the EnvoyProxy's bootstrap, or calls are lost under load; give the Gateway a ClientTrafficPolicy with connection.bufferLimit ${
+      return `${told}. Three things are left to you: start the routers with --steering header; set ${GRACEFUL_CLOSE}: true in the EnvoyProxy's bootstrap, or calls are lost under load; give the Gateway a ClientTrafficPolicy with connection.bufferLimit ${
         bodyLimit(served, world)
       }, or messages beyond 100 KiB hang`;
     case "other":

@@ -9,6 +9,9 @@ import type { Fields } from "./fields.ts";
 import type { Finding } from "./finding.ts";
 import type { Meta } from "./meta.ts";
 
+/** Annotation of a Gateway's infrastructure that Istio's proxies start with. */
+export const PROXY_SETTINGS = "proxy.istio.io/config";
+
 /** Namespaces whose routes a listener takes. */
 export type AllowedNamespaces = "All" | "Same" | "Selector" | "None";
 
@@ -38,6 +41,8 @@ export interface Gateway {
   readonly className: string;
   /** Its listeners. */
   readonly listeners: readonly Listener[];
+  /** What its owner sets for Istio's proxies, YAML or JSON; "" for nothing. */
+  readonly proxySettings: string;
   /** What its controller says of it. */
   readonly conditions: readonly Condition[];
   /** What cannot be used. */
@@ -89,6 +94,9 @@ export function readGateway(
         conditions: conditions.get(name) ?? [],
       };
     }),
+    proxySettings: spec?.child("infrastructure")?.child("annotations")?.text(
+      PROXY_SETTINGS,
+    ) ?? "",
     conditions: readConditions(status),
     findings,
   };
