@@ -4,7 +4,8 @@
  * alone; that something failed is said at the end, so that it is tried again.
  *
  * The Secret goes before the ConfigMap that refers to it, both before what
- * attaches the router, and statuses come last.
+ * attaches the router, that before the routes which rely on the router, and
+ * statuses come last. What is taken away goes the other way round.
  *
  * @module
  */
@@ -20,7 +21,11 @@ import {
 import type { Applier } from "./kube/apply.ts";
 import type { EventRecorder } from "./kube/event_recorder.ts";
 import { mergeConditions, writeStatus } from "./kube/write_status.ts";
-import { ATTACHMENT_KINDS, STATUS_KINDS } from "./observe/kinds.ts";
+import {
+  ATTACHMENT_KINDS,
+  HTTP_ROUTES,
+  STATUS_KINDS,
+} from "./observe/kinds.ts";
 import type { Observer } from "./observe/observer.ts";
 import type { GatewayPlan } from "./plan/gateway_plan.ts";
 import type { Desired } from "./plan/object.ts";
@@ -70,6 +75,22 @@ export class CarryOutError extends Error {
   }
 }
 
+const ROUTE = HTTP_ROUTES.kind;
+
+function routesLast(objects: readonly KubeObject[]): readonly KubeObject[] {
+  return objects.toSorted((a, b) =>
+    Number(a.kind === ROUTE) - Number(b.kind === ROUTE)
+  );
+}
+
+function routesFirst<One extends { readonly kind: Kind }>(
+  all: readonly One[],
+): readonly One[] {
+  return all.toSorted((a, b) =>
+    Number(b.kind.kind === ROUTE) - Number(a.kind.kind === ROUTE)
+  );
+}
+
 /** Statuses that are written at the same time. */
 const ABREAST = 8;
 
@@ -99,10 +120,15 @@ export async function carryOut(
   for (const gateway of plan.gateways) {
     await attempt(() => writeData(gateway, options));
   }
-  for (const object of plan.attachments) {
-    await attempt(() => writeAttachment(object, options));
+  const unattached = new Set<string | undefined>();
+  for (const object of routesLast(plan.attachments)) {
+    const extension = object.metadata.labels?.[EXTENSION_LABEL];
+    // A route without the router would take a client's word for the router's.
+    if (object.kind === ROUTE && unattached.has(extension)) continue;
+    if (await attempt(() => writeAttachment(object, options))) continue;
+    if (object.kind !== ROUTE) unattached.add(extension);
   }
-  for (const { kind, object } of unwanted(plan, options)) {
+  for (const { kind, object } of routesFirst(unwanted(plan, options))) {
     await attempt(() => options.applier.remove(kind, object, options.signal));
   }
   const changed = plan.statuses.filter((one) => one.changed).values();

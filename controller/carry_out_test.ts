@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { FencedError } from "../shared/kube/client.ts";
 import type { KubeObject } from "../shared/kube/object.ts";
 import { carryOut, CarryOutError, type CarryOutOptions } from "./carry_out.ts";
-import { ENVOY_FILTERS } from "./observe/kinds.ts";
+import { ENVOY_FILTERS, HTTP_ROUTES } from "./observe/kinds.ts";
 import type { GatewayPlan } from "./plan/gateway_plan.ts";
 import type { Plan } from "./plan/plan.ts";
 import { EXTENSION_LABEL } from "./resources/groups.ts";
@@ -11,9 +11,19 @@ function object(kind: string, namespace: string, name: string): KubeObject {
   return { apiVersion: "v1", kind, metadata: { name, namespace } };
 }
 
+/** A route of the extension of a namespace. */
+function route(name: string, extension: string): KubeObject {
+  return filter(name, extension, false, "HTTPRoute");
+}
+
 /** An attachment of the extension of a namespace. */
-function filter(name: string, extension: string, deleted = false): KubeObject {
-  const { metadata, ...rest } = object("EnvoyFilter", "gateways", name);
+function filter(
+  name: string,
+  extension: string,
+  deleted = false,
+  kind = "EnvoyFilter",
+): KubeObject {
+  const { metadata, ...rest } = object(kind, "gateways", name);
   return {
     ...rest,
     metadata: {
@@ -61,7 +71,10 @@ function cluster(
       observer: {
         object: () => undefined,
         attachments: () =>
-          there.map((one) => ({ kind: ENVOY_FILTERS, object: one })),
+          there.map((one) => ({
+            kind: one.kind === "HTTPRoute" ? HTTP_ROUTES : ENVOY_FILTERS,
+            object: one,
+          })),
       },
       applier: {
         apply: (_, wanted) => {
@@ -116,6 +129,46 @@ Deno.test("carryOut() leaves a ConfigMap whose Secret failed, and goes on with t
   );
   assertStringIncludes(error.message, "it is too large");
   assertEquals(done, ["apply Secret b/data", "apply ConfigMap b/data"]);
+});
+
+Deno.test("carryOut() leads to a server only what passes the router: routes come last and go first", async () => {
+  const { done, options } = cluster({
+    there: [filter("old", "a"), route("old", "a")],
+  });
+  await carryOut(
+    planOf({ attachments: [route("new", "a"), filter("new", "a")] }),
+    options,
+  );
+  assertEquals(done, [
+    "apply EnvoyFilter gateways/new",
+    "apply HTTPRoute gateways/new",
+    "remove HTTPRoute gateways/old",
+    "remove EnvoyFilter gateways/old",
+  ]);
+});
+
+Deno.test("carryOut() makes no route of an extension whose router it could not attach", async () => {
+  const { done, options } = cluster({
+    failing: { "apply EnvoyFilter gateways/a": new Error("forbidden") },
+  });
+  await assertRejects(
+    () =>
+      carryOut(
+        planOf({
+          attachments: [
+            ...[filter("a", "a"), route("a", "a")],
+            ...[filter("b", "b"), route("b", "b")],
+          ],
+        }),
+        options,
+      ),
+    CarryOutError,
+    "forbidden",
+  );
+  assertEquals(done, [
+    "apply EnvoyFilter gateways/b",
+    "apply HTTPRoute gateways/b",
+  ]);
 });
 
 Deno.test("carryOut() begins nothing more once it leads no more", async () => {
