@@ -197,24 +197,28 @@ function programmedProblems(
   listener: Listener,
 ): readonly Obstacle[] {
   const { generation } = gateway.meta;
-  const said = [
+  const own = `listener ${listener.name} of Gateway`;
+  const wrong = ([
+    [own, listener.conditions, "Accepted"],
+    [own, listener.conditions, "ResolvedRefs"],
+    [own, listener.conditions, "Programmed"],
     ["Gateway", gateway.conditions, "Accepted"],
     ["Gateway", gateway.conditions, "Programmed"],
-    [`listener ${listener.name} of Gateway`, listener.conditions, "Accepted"],
-    [`listener ${listener.name} of Gateway`, listener.conditions, "Programmed"],
-  ] as const;
-  for (const [what, conditions, type] of said) {
+  ] as const).flatMap(([what, conditions, type]) => {
     const found = currentCondition(conditions, type, generation);
-    if (found?.status !== "False") continue;
-    return [{
-      ...obstacle(
-        "GatewayNotProgrammed",
-        `Cannot serve at ${what} ${
-          keyOf(gateway.meta)
-        }: ${type} is False, ${found.reason}: ${found.message}. Correct the Gateway`,
-      ),
-      soft: true,
-    }];
-  }
-  return [];
+    return found?.status === "False" ? [{ what, type, found }] : [];
+  });
+  // References alone, of a kind of routes perhaps, do not keep it from serving.
+  if (wrong.every(({ type }) => type === "ResolvedRefs")) return [];
+  // The cause stands before what follows from it: a Gateway without a listener
+  // that works does not say why.
+  return wrong.slice(0, 1).map(({ what, type, found }) => ({
+    ...obstacle(
+      "GatewayNotProgrammed",
+      `Cannot serve at ${what} ${
+        keyOf(gateway.meta)
+      }: ${type} is False, ${found.reason}: ${found.message}. Correct the Gateway`,
+    ),
+    soft: true,
+  }));
 }

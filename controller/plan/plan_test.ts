@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import type { ServerStatus, Status } from "../../shared/status.ts";
 import {
@@ -847,6 +847,54 @@ for (const { name, world, around, broker, want, servers } of CASES) {
     }
   });
 }
+
+for (
+  const { name, conditions, want } of [
+    {
+      name: "the cause of what the Gateway's controller says, not what follows",
+      conditions:
+        `{type: Programmed, status: "False", reason: Invalid, message: see above, observedGeneration: 2}, {type: ResolvedRefs, status: "False", reason: InvalidCertificateRef, message: no secret, observedGeneration: 2}`,
+      want: "ResolvedRefs is False, InvalidCertificateRef: no secret",
+    },
+    {
+      name: "what is said of the Gateway where nothing is of its listener",
+      conditions: "",
+      want: "Accepted is False, ListenersNotValid: none is valid",
+    },
+  ]
+) {
+  Deno.test(`plan(): an extension repeats ${name}`, () => {
+    const made = planned(
+      `
+kind: Gateway
+metadata: {name: gw, namespace: mcp}
+status:
+  conditions: [{type: Accepted, status: "False", reason: ListenersNotValid, message: none is valid, observedGeneration: 2}]
+  listeners: [{name: mcp, conditions: [${conditions}]}]
+`,
+      {},
+      all,
+    );
+    const { status } = statusOf(made, MAIN);
+    const message = status.conditions.find(({ type }) => type === "Programmed")
+      ?.message;
+    assertStringIncludes(message ?? "", want);
+  });
+}
+
+Deno.test("plan(): a listener that works for all that is said of its references is served", () => {
+  const made = planned(
+    `
+kind: Gateway
+metadata: {name: gw, namespace: mcp}
+status:
+  listeners: [{name: mcp, conditions: [{type: ResolvedRefs, status: "False", reason: InvalidRouteKinds, message: no such kind, observedGeneration: 2}]}]
+`,
+    {},
+    all,
+  );
+  assertEquals(decisive(made, MAIN), "Ready=True Ready");
+});
 
 /** Every condition that the cases above lead to. */
 function everyCondition(): readonly Condition[] {
