@@ -246,7 +246,8 @@ function issuerKey(): string {
   return privateKey.export({ type: "sec1", format: "pem" }).toString();
 }
 
-async function answers(
+/** Waits until something at a URL answers well. */
+export async function answers(
   what: string,
   url: string,
   signal: AbortSignal,

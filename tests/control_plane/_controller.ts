@@ -298,7 +298,7 @@ export class Controller implements AsyncDisposable {
 }
 
 /** What a pod finds in the directory of its service account. */
-async function writeServiceAccount(
+export async function writeServiceAccount(
   cluster: Cluster,
   namespace: string,
   name: string,
@@ -316,7 +316,7 @@ async function writeServiceAccount(
 }
 
 /** Runs the sources as an executable would run, as far as `deno run` can. */
-function sourceArgs(serviceAccount: string): readonly string[] {
+export function sourceArgs(serviceAccount: string): readonly string[] {
   const directories = { ...SYSTEM_DIRECTORIES, serviceAccount };
   const variables = environmentNames(CONTROLLER_OPTIONS);
   return [

@@ -11,7 +11,7 @@ import { proves, shared } from "../support/proves.ts";
 import { Cluster, type ClusterOptions } from "./_cluster.ts";
 import { availableKubeTools } from "./_kube_tools.ts";
 
-const available = await availableKubeTools();
+const found = await availableKubeTools();
 
 /** Folder of the project's manifests. */
 export const MANIFESTS_DIR: string = `${PROJECT_DIR}/manifests`;
@@ -38,12 +38,12 @@ export type ProvesOnCluster = (
  * what the cluster's programs said last.
  */
 export function controlPlane(options: WorldOptions = {}): ProvesOnCluster {
-  if (available.kind === "missing") {
-    const { reason } = available;
+  if (found.kind === "missing") {
+    const { reason } = found;
     return (sentence) =>
       proves(`${sentence}: ${reason}`, () => {}, { ignore: true });
   }
-  const { tools } = available;
+  const { tools } = found;
   const cluster = shared(async (stack) => {
     const started = stack.use(await Cluster.start(tools, options));
     for (const path of options.manifests ?? []) {

@@ -1,17 +1,20 @@
 /**
- * Has kube-apiserver, etcd and kubectl built before tests run, so that what
- * goes on is seen meanwhile.
+ * Has the programs of others built before tests run, so that what goes on is
+ * seen meanwhile.
  *
  * @module
  */
 
-import { availableKubectl, availableKubeTools } from "./_kube_tools.ts";
+import { findEnvoyGateway, findIstio } from "./_gateway_tools.ts";
+import { available, findKubectl, findKubeTools } from "./_kube_tools.ts";
 
 if (import.meta.main) {
-  const found = await availableKubeTools();
-  if (found.kind === "missing") {
-    console.error(`Tests of the control plane are left out. ${found.reason}`);
-  } else {
-    await availableKubectl();
+  for (
+    const find of [findKubeTools, findKubectl, findIstio, findEnvoyGateway]
+  ) {
+    const found = await available<unknown>(find);
+    if (found.kind === "missing") {
+      console.error(`Some tests are left out. ${found.reason}`);
+    }
   }
 }

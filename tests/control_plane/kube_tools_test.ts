@@ -5,7 +5,8 @@
  */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { findKubeTools, NoKubeToolsError } from "./_kube_tools.ts";
+import { NoToolsError } from "./_go_tools.ts";
+import { findKubeTools } from "./_kube_tools.ts";
 
 /** A cache that holds the Gateway API's definitions already. */
 async function cacheDir(stack: AsyncDisposableStack): Promise<string> {
@@ -45,7 +46,7 @@ Deno.test("findKubeTools() says what KUBE_BIN_DIR lacks", async () => {
         env: (name) => name === "KUBE_BIN_DIR" ? dir : undefined,
         progress: silent,
       }),
-    NoKubeToolsError,
+    NoToolsError,
   );
   assertStringIncludes(error.message, "there is no etcd in it");
 });
@@ -61,7 +62,7 @@ Deno.test("findKubeTools() leaves nothing half built behind", async () => {
         progress: silent,
         go: `${dir}/no-such-command`,
       }),
-    NoKubeToolsError,
+    NoToolsError,
   );
   assertStringIncludes(error.message, "there is no go command");
   assertStringIncludes(error.message, "set KUBE_BIN_DIR to a folder");

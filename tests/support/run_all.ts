@@ -24,8 +24,9 @@ const STEPS: readonly Step[] = [
   { task: "test:conformance", timeoutMs: 15 * MINUTE },
   { task: "test:stores", timeoutMs: 5 * MINUTE },
   { task: "test:executables", timeoutMs: 10 * MINUTE },
-  // The first time on a machine, it builds an API server from its sources.
-  { task: "test:control-plane", timeoutMs: 30 * MINUTE },
+  // The first time on a machine, it builds an API server, istiod and Envoy
+  // Gateway from their sources.
+  { task: "test:control-plane", timeoutMs: 60 * MINUTE },
 ];
 
 interface Outcome {
