@@ -3,8 +3,7 @@ import {
   config as gatewayConfig,
   server as serverConfig,
 } from "../shared/_testing.ts";
-import { META } from "../shared/mcp.ts";
-import { call, Front, initializeText } from "./_testing/front.ts";
+import { call, enveloped, Front, initializeText } from "./_testing/front.ts";
 import type { SessionCall, StatelessCall } from "./era_bridge/bridged_call.ts";
 
 /** `w_` is a server with sessions, the other one is of the stateless era. */
@@ -18,34 +17,6 @@ const UNKNOWN_ERA = gatewayConfig([
 ]);
 
 const M = { "mcp-protocol-version": "2026-07-28" };
-
-/** A request of the stateless era, and the headers that belong to it. */
-function enveloped(
-  method: string,
-  params: Readonly<Record<string, unknown>> = {},
-  revision = "2026-07-28",
-): { body: string; headers: Record<string, string> } {
-  const name = params["name"] ?? params["uri"];
-  return {
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: "m1",
-      method,
-      params: {
-        ...params,
-        _meta: {
-          [META.protocolVersion]: revision,
-          [META.clientCapabilities]: {},
-        },
-      },
-    }),
-    headers: {
-      "mcp-protocol-version": revision,
-      "mcp-method": method,
-      ...(typeof name === "string" ? { "mcp-name": name } : {}),
-    },
-  };
-}
 
 interface Case {
   readonly name: string;

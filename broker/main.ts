@@ -146,6 +146,7 @@ async function start(
     onFailed: (error) => life.fail("internal listener ended", error),
     log,
   });
+  const lists = listAnswers(keys, broker.ownItems);
   const handler = brokerHandler({
     origins: options,
     callers: {
@@ -156,7 +157,7 @@ async function start(
     sessionEra: sessionEraEndpoint({
       sessions,
       catalog: broker.catalog,
-      lists: listAnswers(keys, broker.ownItems),
+      lists,
       hub: broker.hub,
       held,
       relay,
@@ -170,6 +171,9 @@ async function start(
     }),
     statelessEra: statelessEraEndpoint({
       catalog: broker.catalog,
+      lists,
+      path: options.path,
+      version: VERSION,
       ownItems: broker.ownItems,
     }),
     maxBodyBytes: options.maxBodyBytes,

@@ -61,6 +61,11 @@ export interface Limits {
   readonly listPageItems: number;
   /** Bytes of one page of a list that a client is given. */
   readonly listPageBytes: number;
+  /**
+   * Milliseconds that a client without sessions may take a list for current
+   * without asking again, unless it is told of a change.
+   */
+  readonly listTtlMs: number;
   /** Messages of one batch (2025-03-26): each may be answered by a page. */
   readonly batchMessages: number;
   /**
@@ -139,6 +144,7 @@ export const LIMITS: Limits = {
   pagesPerServer: 50,
   listPageItems: 1_000,
   listPageBytes: 4 * MIB,
+  listTtlMs: 5 * SECOND,
   batchMessages: 64,
   batchCalls: 8,
   batchAnswerBytes: 16 * MIB,

@@ -10,6 +10,7 @@ import type {
   GatewayConfig,
   VirtualServerConfig,
 } from "../../shared/config/model.ts";
+import { META } from "../../shared/mcp.ts";
 import { KeyRing } from "../../shared/sessions/keys.ts";
 import { MemoryStore } from "../../shared/sessions/memory_store.ts";
 import { type OpenBackend, Sessions } from "../../shared/sessions/sessions.ts";
@@ -23,7 +24,8 @@ import { ANSWER_PATIENCE } from "../batches/call_answer.ts";
 import type { BatchGateway } from "../batches/gateway_calls.ts";
 import { CurrentCatalog } from "../catalog/current_catalog.ts";
 import type { ToSession, ToStateless } from "../era_bridge/bridged_call.ts";
-import { mergeCatalog } from "../catalog/merge.ts";
+import type { PageLimits } from "../catalog/listing.ts";
+import { mergeCatalog, type MergedItem } from "../catalog/merge.ts";
 import type { ViewChanges } from "../catalog/views.ts";
 import { brokerHandler, type Handler } from "../handler.ts";
 import { LIMITS } from "../../shared/limits.ts";
@@ -33,7 +35,7 @@ import type { MessageSource } from "../../shared/relay/routed_id.ts";
 import type { Relayed } from "../relay/relay.ts";
 import { sessionEraEndpoint } from "../session_era/endpoint.ts";
 import { statelessEraEndpoint } from "../stateless_era/endpoint.ts";
-import { listAnswers } from "../lists/list_answers.ts";
+import { listAnswers, type OwnItems } from "../lists/list_answers.ts";
 
 /** Shows one tool of one server. */
 export const VIRTUAL: readonly VirtualServerConfig[] = [
@@ -58,7 +60,7 @@ export interface Relaying {
 export class Front {
   readonly keys = new KeyRing(randomBytes(32));
   readonly store = new MemoryStore();
-  readonly catalog = new CurrentCatalog();
+  readonly catalog: CurrentCatalog;
   readonly log: Recorder = recorder();
   readonly hub = new Hub({
     limits: { ...LIMITS, streamsPerSession: 2 },
@@ -79,10 +81,14 @@ export class Front {
     log: this.log,
   });
   #bridges: { toStateless?: ToStateless; toSession?: ToSession } = {};
-  handler: Handler = this.#handler();
+  /** What only callers with a credential see, by their credential. */
+  readonly ownTools = new Map<string, readonly MergedItem[]>();
+  handler: Handler;
 
   /** Lists what the servers of a configuration have; null for none yet. */
-  constructor(config: GatewayConfig | null = CONFIG) {
+  constructor(config: GatewayConfig | null = CONFIG, pages?: PageLimits) {
+    this.catalog = new CurrentCatalog(pages);
+    this.handler = this.#handler();
     if (config !== null) this.list(config, ["now", "__proto__"]);
   }
 
@@ -93,13 +99,18 @@ export class Front {
   }
 
   #handler(gateway?: BatchGateway): Handler {
+    const ownItems: OwnItems = (kind, { authorization = "" }) =>
+      Promise.resolve(
+        kind === "tools" ? this.ownTools.get(authorization) ?? [] : [],
+      );
+    const lists = listAnswers(this.keys, ownItems);
     return brokerHandler({
       origins: { allowedOrigins: [], allowedHosts: [] },
       callers: { keys: this.keys, path: "/mcp" },
       sessionEra: sessionEraEndpoint({
         sessions: this.sessions,
         catalog: this.catalog,
-        lists: listAnswers(this.keys),
+        lists,
         hub: this.hub,
         held: {
           hold: (session, authorization) => {
@@ -122,6 +133,10 @@ export class Front {
       }),
       statelessEra: statelessEraEndpoint({
         catalog: this.catalog,
+        lists,
+        ownItems,
+        path: "/mcp",
+        version: "1",
         toSession: this.#bridges.toSession,
       }),
       maxBodyBytes: 2_100,
@@ -268,3 +283,31 @@ export function call(method: string, params?: string, id = "1"): string {
 /** What follows it. */
 export const INITIALIZED: string =
   '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+
+/** A request of the stateless era, and the headers that belong to it. */
+export function enveloped(
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+  revision = "2026-07-28",
+): { body: string; headers: Record<string, string> } {
+  const name = params["name"] ?? params["uri"];
+  return {
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: "m1",
+      method,
+      params: {
+        ...params,
+        _meta: {
+          [META.protocolVersion]: revision,
+          [META.clientCapabilities]: {},
+        },
+      },
+    }),
+    headers: {
+      "mcp-protocol-version": revision,
+      "mcp-method": method,
+      ...(typeof name === "string" ? { "mcp-name": name } : {}),
+    },
+  };
+}

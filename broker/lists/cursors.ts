@@ -1,6 +1,6 @@
 /**
  * The cursors that clients get: signed statements of where a list goes on, for
- * one list, seen in one view, by one session. Any replica can read them; any
+ * one list, seen in one view, by one holder. Any replica can read them; any
  * other cursor is none. Pure.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/pagination
@@ -18,18 +18,21 @@ export interface CursorScope {
   readonly kind: ListKind;
   /** Key of the view that the list is seen in. */
   readonly view: string;
-  /** Random id of the client's session. */
-  readonly session: string;
+  /**
+   * Whom it is good for: the random id of a client's session; in the stateless
+   * era the caller, or anybody where all see the same list.
+   */
+  readonly holder: string;
 }
 
 /** Writes a cursor. */
 export function writeCursor(
   keys: KeyRing,
-  { kind, view, session }: CursorScope,
+  { kind, view, holder }: CursorScope,
   { part, after }: PagePosition,
 ): string {
   return signStatement(keys, "cursor", {
-    sub: session,
+    sub: holder,
     aud: view,
     list: kind,
     part,
@@ -40,13 +43,13 @@ export function writeCursor(
 /** Reads a cursor; undefined unless we wrote it, for this very scope. */
 export function readCursor(
   keys: KeyRing,
-  { kind, view, session }: CursorScope,
+  { kind, view, holder }: CursorScope,
   cursor: string,
 ): PagePosition | undefined {
   const statement = readStatement(keys, "cursor", cursor);
   if (statement === undefined) return undefined;
   const { sub, aud, list, part, after } = statement;
-  if (sub !== session || aud !== view || list !== kind) return undefined;
+  if (sub !== holder || aud !== view || list !== kind) return undefined;
   if (part !== "shared" && part !== "own") return undefined;
   return typeof after === "string" ? { part, after } : undefined;
 }

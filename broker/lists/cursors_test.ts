@@ -8,7 +8,7 @@ import { sortKey } from "../catalog/listing.ts";
 import { type CursorScope, readCursor, writeCursor } from "./cursors.ts";
 
 const KEYS = new KeyRing(new Uint8Array(32).fill(1));
-const SCOPE: CursorScope = { kind: "tools", view: "team/v", session: "s1" };
+const SCOPE: CursorScope = { kind: "tools", view: "team/v", holder: "s1" };
 const POSITION = { part: "own", after: "b\ud83d" } as const;
 
 Deno.test("a cursor leads back to its position", () => {
@@ -26,7 +26,7 @@ Deno.test("a cursor is good for a while after the key was changed", () => {
 });
 
 const OTHERS: readonly { name: string; scope: Partial<CursorScope> }[] = [
-  { name: "another session", scope: { session: "s2" } },
+  { name: "another session", scope: { holder: "s2" } },
   { name: "another list", scope: { kind: "prompts" } },
   { name: "another view", scope: { view: "" } },
 ];

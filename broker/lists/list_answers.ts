@@ -16,8 +16,13 @@ import type { Answer } from "../answer.ts";
 
 /** The client that lists. */
 export interface ListClient {
-  /** Random id of its session. */
+  /**
+   * Random id of its session; in the stateless era, which has none, what
+   * stands for the caller.
+   */
   readonly session: string;
+  /** Whom cursors are good for, unless for nobody else. */
+  readonly cursorsFor?: string;
   /** What of the catalog it sees. */
   readonly view: View;
   /** The `authorization` header of its request, where it has one. */
@@ -30,15 +35,19 @@ export type OwnItems = (
   client: ListClient,
 ) => Promise<readonly MergedItem[]>;
 
-/** Answers a list method. */
+/**
+ * Answers a list method.
+ *
+ * @param more Members of the result besides the list and its cursor: JSON
+ * text, each with a comma before it.
+ */
 export type ListAnswers = (
   kind: ListKind,
   body: Uint8Array,
   request: RequestMessage,
   client: ListClient,
+  more?: string,
 ) => Promise<Answer>;
-
-const NO_MORE = new TextEncoder().encode("}");
 
 /**
  * Makes the function that answers list methods.
@@ -47,25 +56,26 @@ const NO_MORE = new TextEncoder().encode("}");
  * @param ownItems Finds what only one client sees; nothing unless given.
  */
 export function listAnswers(keys: KeyRing, ownItems?: OwnItems): ListAnswers {
-  return async (kind, body, { params }, client) => {
-    const { view, session } = client;
-    const scope = { kind, view: view.key, session };
+  return async (kind, body, { params }, client, more = "") => {
+    const { view, session, cursorsFor = session } = client;
+    const scope = { kind, view: view.key, holder: cursorsFor };
     const written = params && members(body, params).get("cursor");
-    const cursor = asString(body, written);
-    const position = cursor === undefined
+    const named = asString(body, written);
+    const position = named === undefined
       ? undefined
-      : readCursor(keys, scope, cursor);
+      : readCursor(keys, scope, named);
     if (written !== undefined && position === undefined) {
-      const detail = cursor === undefined
+      const detail = named === undefined
         ? "params.cursor is not a string"
         : "unknown cursor";
       return { kind: "refused", refusal: { kind: "invalid params", detail } };
     }
     const own = await ownItems?.(kind, client) ?? [];
     const { parts, next } = view.listing(kind).page(position, own);
-    const tail = next === undefined ? NO_MORE : new TextEncoder().encode(
-      `,"nextCursor":${JSON.stringify(writeCursor(keys, scope, next))}}`,
-    );
+    const cursor = next === undefined
+      ? ""
+      : `,"nextCursor":${JSON.stringify(writeCursor(keys, scope, next))}`;
+    const tail = new TextEncoder().encode(`${cursor}${more}}`);
     return { kind: "result", result: [...parts, tail] };
   };
 }

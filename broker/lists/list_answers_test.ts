@@ -116,3 +116,32 @@ Deno.test("a list without cursor may have other params", async () => {
   const { result } = await ask("tools/list", { _meta: { cursor: 1 } });
   assertEquals(result.tools.length, 2);
 });
+
+Deno.test("what one client may not pass on is good for all it is meant for", async () => {
+  const shared = { ...client("s1"), cursorsFor: "all" };
+  const { result } = await ask("tools/list", {}, shared);
+  const page = await ask("tools/list", { cursor: result.nextCursor }, {
+    ...client("s2"),
+    cursorsFor: "all",
+  });
+  assertEquals(page.result.tools.length, 2);
+});
+
+Deno.test("an era's own members stand behind the list and its cursor", async () => {
+  const answer = await listAnswers(KEYS)(
+    "tools",
+    new Uint8Array(),
+    {
+      kind: "request",
+      id: "1",
+      method: "tools/list",
+      span: { start: 0, end: 0 },
+    },
+    client("s1"),
+    ',"x":1',
+  );
+  const { result } = JSON.parse(
+    new TextDecoder().decode(writeAnswer("1", answer)),
+  );
+  assertEquals(Object.keys(result), ["tools", "nextCursor", "x"]);
+});

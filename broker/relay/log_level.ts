@@ -20,6 +20,11 @@ export const LOG_LEVELS: readonly string[] = [
   "emergency",
 ];
 
+/** Whether a value is one of {@linkcode LOG_LEVELS}. */
+export function isLogLevel(value: unknown): value is string {
+  return (LOG_LEVELS as readonly unknown[]).includes(value);
+}
+
 /**
  * Reads the level that a client wants.
  *
@@ -34,5 +39,5 @@ export function readLogLevel(
     return undefined;
   }
   const level = asString(body, members(body, params).get("level"));
-  return level !== undefined && LOG_LEVELS.includes(level) ? level : undefined;
+  return isLogLevel(level) ? level : undefined;
 }

@@ -8,28 +8,47 @@
  */
 
 import { createHash } from "node:crypto";
+import type { GatewayConfig } from "../../shared/config/model.ts";
 import { type Refusal, refusalResponse } from "../../shared/errors.ts";
 import type {
   NotificationMessage,
   RequestMessage,
 } from "../../shared/jsonrpc/message.ts";
+import { asString } from "../../shared/jsonrpc/values.ts";
+import { LIMITS } from "../../shared/limits.ts";
+import { META } from "../../shared/mcp.ts";
 import type { Envelope } from "../../shared/stateless/envelope.ts";
 import { checkStandardHeaders } from "../../shared/stateless/standard_headers.ts";
+import { writeAnswer } from "../answer.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
+import { kindListedBy, type ListKind } from "../catalog/kinds.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
 import { ClientPresence } from "../client_presence.ts";
 import type { ToSession } from "../era_bridge/bridged_call.ts";
-import type { ListClient, OwnItems } from "../lists/list_answers.ts";
+import type {
+  ListAnswers,
+  ListClient,
+  OwnItems,
+} from "../lists/list_answers.ts";
 import type { Post } from "../post.ts";
 import { misrouted, unbridged } from "../resolve_call.ts";
 import { resolveForClient } from "../resolve_for_client.ts";
-import { acceptedResponse, answering } from "../responses.ts";
+import { isLogLevel, LOG_LEVELS } from "../relay/log_level.ts";
+import { acceptedResponse, answering, jsonResponse } from "../responses.ts";
+import { cacheScopeOf } from "./cache_hints.ts";
+import { discoverResult, listMembers } from "./results.ts";
 
 /** What the endpoint works with. */
 export interface StatelessEraOptions {
   /** The catalog in force. */
   readonly catalog: CurrentCatalog;
+  /** Answers list methods. */
+  readonly lists: ListAnswers;
+  /** Where the gateway serves MCP. */
+  readonly path: string;
+  /** The gateway's version. */
+  readonly version: string;
   /** Finds what only one client sees; nothing unless given. */
   readonly ownItems?: OwnItems | undefined;
   /** Carries calls to servers that have sessions; refused without it. */
@@ -82,20 +101,71 @@ class Endpoint {
       (name) => headers.get(name) ?? undefined,
     );
     if (wrong !== undefined) return refuse(wrong, message.id);
-    const view = this.#view(post.caller);
-    if (view.kind === "refused") return refuse(view.refusal, message.id);
+    const { logLevel } = post.envelope;
+    if (logLevel !== undefined && !isLogLevel(asString(post.body, logLevel))) {
+      const detail = `${META.logLevel} is none of ${LOG_LEVELS.join(", ")}`;
+      return refuse({ kind: "invalid params", detail }, message.id);
+    }
+    const seen = this.#see(post.caller);
+    if (seen.kind === "refused") return refuse(seen.refusal, message.id);
+    const { view } = seen;
     switch (message.method) {
+      case "server/discover":
+        return this.#discover(post, message, seen);
       case "tools/call":
       case "prompts/get":
       case "resources/read":
       case "completion/complete":
-        return await this.#call(post, message, view.view);
-      default:
-        return refuse(
-          { kind: "unknown method", detail: message.method },
-          message.id,
-        );
+        return await this.#call(post, message, view);
+      default: {
+        const kind = kindListedBy(message.method);
+        return kind === undefined
+          ? refuse(
+            { kind: "unknown method", detail: message.method },
+            message.id,
+          )
+          : await this.#list(kind, post, message, seen);
+      }
     }
+  }
+
+  #discover(
+    { caller }: StatelessPost,
+    { id }: RequestMessage,
+    { view, config }: Seen,
+  ): Response {
+    const { version, path } = this.#options;
+    const result = discoverResult({
+      version,
+      instructions: view.instructions,
+      watchesResources: false,
+      ttlMs: LIMITS.listTtlMs,
+      cacheScope: cacheScopeOf(undefined, caller, config, path),
+    });
+    const answer = new TextEncoder().encode(result);
+    return jsonResponse(writeAnswer(id, { kind: "result", result: answer }));
+  }
+
+  async #list(
+    kind: ListKind,
+    { request, body, caller }: StatelessPost,
+    message: RequestMessage,
+    { view, config }: Seen,
+  ): Promise<Response> {
+    const { lists, path, version } = this.#options;
+    const scope = cacheScopeOf(kind, caller, config, path);
+    const client = clientOf(request, caller, view);
+    const answer = await lists(
+      kind,
+      body,
+      message,
+      // Whoever may be given a page may ask for the next one.
+      scope === "public" ? { ...client, cursorsFor: ANYBODY } : client,
+      listMembers(version, LIMITS.listTtlMs, scope),
+    );
+    return answer.kind === "refused"
+      ? refuse(answer.refusal, message.id)
+      : jsonResponse(writeAnswer(message.id, answer));
   }
 
   /** A call that is a server's to answer is here to be translated, or lost. */
@@ -146,11 +216,7 @@ class Endpoint {
     );
   }
 
-  #view(
-    { virtualServer }: RequestCaller,
-  ):
-    | { readonly kind: "view"; readonly view: View }
-    | { readonly kind: "refused"; readonly refusal: Refusal } {
+  #see({ virtualServer }: RequestCaller): Seen | Refused {
     const { state } = this.#options.catalog;
     if (state === undefined) {
       return { kind: "refused", refusal: { kind: "not configured" } };
@@ -158,9 +224,24 @@ class Endpoint {
     const view = state.views.get(virtualServer ?? WHOLE_CATALOG);
     return view === undefined || virtualServer === WHOLE_CATALOG
       ? { kind: "refused", refusal: { kind: "unknown virtual server" } }
-      : { kind: "view", view };
+      : { kind: "seen", view, config: state.config };
   }
 }
+
+/** What a client sees of the catalog. */
+interface Seen {
+  readonly kind: "seen";
+  readonly view: View;
+  readonly config: GatewayConfig;
+}
+
+interface Refused {
+  readonly kind: "refused";
+  readonly refusal: Refusal;
+}
+
+/** Holder of cursors of lists that are the same for all. */
+const ANYBODY = "anybody";
 
 /** Who lists: whoever sends the same credential, and what it sees. */
 function clientOf(

@@ -10,6 +10,7 @@ import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import type { ListKind } from "../catalog/kinds.ts";
 import { type MergedItem, mergeForCaller } from "../catalog/merge.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
+import { ownItemServers } from "../lists/own_items.ts";
 import type { CallerLists, ListingCaller } from "./caller_lists.ts";
 
 /** A client that lists, and what of the catalog it sees. */
@@ -36,17 +37,12 @@ export function callerItems(
     const { config } = state;
     const { key } = client.view;
     const virtual = config.virtualServers.find(({ name }) => name === key);
-    if (key !== WHOLE_CATALOG && virtual === undefined) return [];
-    // A virtual server that says nothing of prompts has every one.
-    const names = virtual?.[kind];
-    const selected = names && new Set(names);
-    const servers = config.servers.filter((server) =>
-      server.userSpecificList && server.state === "Enabled" &&
-      !isOut(server.name) &&
-      // Nobody need be asked for what would not be shown.
-      (names === undefined ||
-        names.some((name) => name.startsWith(server.prefix)))
-    );
+    const selected = virtual && new Set(virtual[kind]);
+    const servers = ownItemServers(
+      kind,
+      key === WHOLE_CATALOG ? undefined : key,
+      config,
+    ).filter(({ name }) => !isOut(name));
     if (servers.length === 0) return [];
     const listed = await lists.of(client, servers);
     const own = mergeForCaller(config, listed)[kind];

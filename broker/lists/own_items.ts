@@ -1,0 +1,43 @@
+/**
+ * Which servers show each caller another list of tools or prompts in a view.
+ * Pure.
+ *
+ * @module
+ */
+
+import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
+import type { ListKind } from "../catalog/kinds.ts";
+
+/**
+ * Finds the servers whose items of a kind differ by caller, and that a view
+ * may show.
+ *
+ * @param virtualServer Name of the virtual server; undefined for the whole
+ * catalog.
+ */
+export function ownItemServers(
+  kind: ListKind,
+  virtualServer: string | undefined,
+  { servers, virtualServers }: GatewayConfig,
+): readonly ServerConfig[] {
+  // Nobody but who listed it could tell whose a URI is.
+  if (kind !== "tools" && kind !== "prompts") return [];
+  const virtual = virtualServers.find(({ name }) => name === virtualServer);
+  if (virtualServer !== undefined && virtual === undefined) return [];
+  const names = virtual?.[kind];
+  return servers.filter((server) =>
+    server.userSpecificList && server.state === "Enabled" &&
+    // Nobody need be asked for what would not be shown.
+    (names === undefined ||
+      names.some((name) => name.startsWith(server.prefix)))
+  );
+}
+
+/** Whether callers may see different items of a kind in a view. */
+export function hasOwnItems(
+  kind: ListKind,
+  virtualServer: string | undefined,
+  config: GatewayConfig,
+): boolean {
+  return ownItemServers(kind, virtualServer, config).length > 0;
+}
