@@ -8,7 +8,7 @@
 import { CATALOG_PATH } from "../shared/catalog.ts";
 import { HELD_STREAMS_PATH } from "../shared/held_streams.ts";
 import type { Readiness, RouteHandler } from "../shared/internal_server.ts";
-import type { Status } from "../shared/status.ts";
+import type { BridgeStatus, Status } from "../shared/status.ts";
 import type { Metrics } from "../shared/telemetry.ts";
 import type { Broker } from "./broker.ts";
 import { serveCatalog } from "./catalog/serve.ts";
@@ -36,6 +36,8 @@ export interface InternalOptions {
   readonly held: Pick<HeldStreams, "opened">;
   /** Takes requests that other brokers pass on. */
   readonly forwarded: RouteHandler;
+  /** What is translated between the eras; not told unless given. */
+  readonly bridge?: () => BridgeStatus;
   /** Problems of the configuration file, one line each. */
   readonly configProblems: () => readonly string[];
   /** Aborts when the program takes nothing new. */
@@ -44,7 +46,7 @@ export interface InternalOptions {
 
 /** Makes the pages. */
 export function internalPages(options: InternalOptions): InternalPages {
-  const { broker, held, forwarded, configProblems, draining } = options;
+  const { broker, held, forwarded, bridge, configProblems, draining } = options;
   const ready = (): Readiness => {
     const reasons = [
       ...(draining.aborted ? ["draining"] : []),
@@ -58,7 +60,10 @@ export function internalPages(options: InternalOptions): InternalPages {
   };
   return {
     ready,
-    status: () => broker.status(configProblems(), ready().ready),
+    status: () => ({
+      ...broker.status(configProblems(), ready().ready),
+      ...(bridge === undefined ? {} : { bridge: bridge() }),
+    }),
     routes: {
       [CATALOG_PATH]: (request, closing) =>
         serveCatalog(

@@ -15,7 +15,11 @@ import { listenProblem, serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ProgramContext, runProgram } from "../shared/program.ts";
-import { type OpenBackend, Sessions } from "../shared/sessions/sessions.ts";
+import {
+  type Listener,
+  type OpenBackend,
+  Sessions,
+} from "../shared/sessions/sessions.ts";
 import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
 import { VERSION } from "../shared/version.ts";
@@ -24,6 +28,8 @@ import { ANSWER_PATIENCE } from "./batches/call_answer.ts";
 import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { Broker } from "./broker.ts";
 import { serveForwarded } from "./era_bridge/owner.ts";
+import { toSessionMetrics } from "./era_bridge/to_session/metrics.ts";
+import { ToSessionBridge } from "./era_bridge/to_session/to_session.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
 import { REOPENING } from "./held_streams/held_stream.ts";
 import { HeldStreams } from "./held_streams/held_streams.ts";
@@ -95,13 +101,14 @@ async function start(
     log,
     onOrphan: (backend, server) => endBackends([{ backend, server }]),
   });
+  const here: Listener = {
+    broker: instance,
+    ...internalUrl(options.internalUrl, options.internalListen),
+  };
   const held = new HeldStreams({
     ...access,
     sessions,
-    place: placeInStore(sessions, {
-      broker: instance,
-      ...internalUrl(options.internalUrl, options.internalListen),
-    }, log),
+    place: placeInStore(sessions, here, log),
     subscriptions: async (session) =>
       (await sessions.standing(session)).subscriptions,
     hub: broker.hub,
@@ -127,6 +134,26 @@ async function start(
     wait: waitOnTimer,
     log,
   });
+  const bridged = toSessionMetrics(metrics);
+  const toSession = new ToSessionBridge({
+    ...access,
+    ...bridged,
+    keys,
+    randomBytes,
+    here,
+    mode: options.bridgeSessions,
+    limits: LIMITS,
+    clientInfo: { name: "mcp-gateway", version: VERSION },
+    fetchBroker: (url, init) => fetch(url, init),
+    pingMs: UPSTREAM_LIMITS.pingMs,
+    reopening: REOPENING,
+    wait: waitOnTimer,
+    random: Math.random,
+    now: () => performance.now(),
+    epoch: Date.now,
+    log,
+  });
+  bridged.show(toSession);
   const gateway = options.gatewayUrl && throughGateway(options.gatewayUrl, log);
   let configProblems: readonly string[] = [];
   const pages = internalPages({
@@ -134,6 +161,14 @@ async function start(
     held,
     forwarded: (request) =>
       serveForwarded(request, (own) => handler(own), keys, Date.now()),
+    bridge: () => {
+      const { running, parked, sessions } = toSession.counts;
+      return {
+        runningCalls: running,
+        parkedCalls: parked,
+        sessions: sessions.used + sessions.idle,
+      };
+    },
     configProblems: () => configProblems,
     draining: life.draining,
   });
@@ -175,6 +210,7 @@ async function start(
       path: options.path,
       version: VERSION,
       ownItems: broker.ownItems,
+      toSession: (call) => toSession.call(call),
     }),
     maxBodyBytes: options.maxBodyBytes,
     now: Date.now,
@@ -208,7 +244,7 @@ async function start(
     await stopped;
   });
   life.onDrain("servers", async () => {
-    await held.close();
+    await Promise.all([held.close(), toSession.close()]);
     await Promise.all([broker.close(), ender.finish(), relay.finish()]);
     http.close();
     gateway?.close();

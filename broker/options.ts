@@ -36,6 +36,14 @@ export const BROKER_OPTIONS = {
       "http://envoy:8888: there it sends the calls in a batch (2025-03-26), " +
       "one by one, and without it takes none",
   },
+  bridgeSessions: {
+    kind: "enum",
+    values: ["principal", "call"],
+    default: "principal",
+    help: "How long a session with a server is held for clients of " +
+      "2026-07-28, which have none: for each caller that can be told apart, " +
+      "or for one call",
+  },
   listPageItems: {
     kind: "integer",
     min: 1,

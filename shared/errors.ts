@@ -152,7 +152,7 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
   "too many calls": {
     status: 429,
     code: -32600,
-    message: "Too many calls in flight in this session",
+    message: "Too many calls in flight",
     retryable: true,
   },
   "too many streams": {

@@ -121,6 +121,33 @@ export interface Limits {
   readonly relayedMessages: number;
   /** Bytes of them. */
   readonly relayedBytes: number;
+  /**
+   * Calls of one identity at once that are translated for servers of the
+   * session era; anonymous callers cannot be told apart, and have no limit.
+   */
+  readonly bridgedCallsPerIdentity: number;
+  /** Such calls in one broker at once. */
+  readonly bridgedCalls: number;
+  /** Milliseconds that one may take in all, waits for its client included. */
+  readonly bridgedCallMs: number;
+  /** Bytes of its answer in JSON, or of one event of it. */
+  readonly bridgedAnswerBytes: number;
+  /** Calls of one identity that wait for answers of their clients. */
+  readonly parkedCallsPerIdentity: number;
+  /** Such calls in one broker. */
+  readonly parkedCalls: number;
+  /** Milliseconds that a client may take to come back with answers. */
+  readonly parkMs: number;
+  /** Characters of questions and answers that one broker keeps for clients. */
+  readonly parkedBytes: number;
+  /** Times that a client is asked in one call. */
+  readonly questionRounds: number;
+  /** Sessions that one broker holds for clients of the stateless era. */
+  readonly bridgeSessions: number;
+  /** Those of one identity. */
+  readonly bridgeSessionsPerIdentity: number;
+  /** Milliseconds that one is kept that nobody uses. */
+  readonly bridgeSessionIdleMs: number;
 }
 
 /** The defaults, in force wherever no option says otherwise. */
@@ -163,4 +190,16 @@ export const LIMITS: Limits = {
   unfinishedBytes: 32 * MIB,
   relayedMessages: 1_000,
   relayedBytes: 32 * MIB,
+  bridgedCallsPerIdentity: 32,
+  bridgedCalls: 1_000,
+  bridgedCallMs: HOUR,
+  bridgedAnswerBytes: 16 * MIB,
+  parkedCallsPerIdentity: 32,
+  parkedCalls: 1_000,
+  parkMs: 5 * MINUTE,
+  parkedBytes: 64 * MIB,
+  questionRounds: 16,
+  bridgeSessions: 2_000,
+  bridgeSessionsPerIdentity: 32,
+  bridgeSessionIdleMs: 5 * MINUTE,
 };

@@ -89,6 +89,16 @@ export interface NameConflict {
   readonly hidden: string;
 }
 
+/** What the broker translates between the eras just now. */
+export interface BridgeStatus {
+  /** Calls of clients of the stateless era at servers of the session era. */
+  readonly runningCalls: number;
+  /** Those that wait for answers of their clients. */
+  readonly parkedCalls: number;
+  /** Sessions with servers that are held for such clients. */
+  readonly sessions: number;
+}
+
 /** The document. */
 export interface Status {
   /** The gateway's version. */
@@ -105,4 +115,6 @@ export interface Status {
   readonly virtualServers?: readonly VirtualServerStatus[];
   /** Names and URIs that two servers claim. */
   readonly conflicts: readonly NameConflict[];
+  /** What is translated between the eras. */
+  readonly bridge?: BridgeStatus;
 }

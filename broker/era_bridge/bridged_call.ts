@@ -50,6 +50,8 @@ export interface BridgedCall {
 export interface StatelessCall extends BridgedCall {
   /** What the request says of itself and its client. */
   readonly envelope: Envelope;
+  /** The request's headers, for the broker that it may have to be passed to. */
+  readonly headers: Headers;
 }
 
 /** A call of a client in a session, whose server is of the stateless era. */

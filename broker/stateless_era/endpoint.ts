@@ -211,6 +211,7 @@ class Endpoint {
         caller,
         authorization: client.authorization,
         envelope,
+        headers: request.headers,
         signal: presence.signal,
       }),
     );
