@@ -23,6 +23,7 @@ import {
   changeNotification,
   KINDS,
   LIST_CAPABILITIES,
+  type ListCapability,
   type ListKind,
   NO_ITEMS,
 } from "./catalog/kinds.ts";
@@ -34,7 +35,10 @@ import {
 } from "./catalog/merge.ts";
 import type { PageLimits } from "./catalog/listing.ts";
 import { isUnchanged, type ViewChanges } from "./catalog/views.ts";
+import { type ListenLimits, Listens } from "./listens/listens.ts";
+import { viewsOfOwnItems } from "./lists/own_items.ts";
 import { Hub, type HubLimits } from "./notifications/hub.ts";
+import { serverMeta } from "./stateless_era/results.ts";
 import type { OwnItems } from "./lists/list_answers.ts";
 import { callerItems } from "./upstream/caller_items.ts";
 import { CallerLists, type OpenAsCaller } from "./upstream/caller_lists.ts";
@@ -51,7 +55,7 @@ export interface BrokerOptions
   /** Opens sessions as a caller would, for servers that list by caller. */
   readonly openAsCaller: OpenAsCaller;
   /** Limits of clients' streams. */
-  readonly streams: HubLimits;
+  readonly streams: HubLimits & ListenLimits;
   /** Tells brokers, and runs of one broker, apart: random, hexadecimal. */
   readonly instance: string;
   /** Told of a client session whose last stream ended. */
@@ -70,6 +74,8 @@ export class Broker {
   readonly catalog: CurrentCatalog;
   /** Clients' streams. */
   readonly hub: Hub;
+  /** Streams of clients without sessions. */
+  readonly listens: Listens;
   /** What servers list for single callers. */
   readonly callerLists: CallerLists;
   /** Finds what only one client sees. */
@@ -93,6 +99,7 @@ export class Broker {
       instance,
       ...(onSilent === undefined ? {} : { onSilent }),
     });
+    this.listens = new Listens(limits, serverMeta(options.version));
     this.callerLists = new CallerLists({
       ...options,
       open: options.openAsCaller,
@@ -107,9 +114,7 @@ export class Broker {
       ...options,
       onChange: () => this.#changed(),
       onCallerLists: (server, kinds) => {
-        for (const session of this.callerLists.changed(server)) {
-          this.#tell(session, kinds);
-        }
+        this.#ownListsChanged(server, kinds);
       },
     });
   }
@@ -150,6 +155,7 @@ export class Broker {
       ),
       virtualServers: state === undefined ? [] : describeVirtual(state),
       conflicts: state?.merged.conflicts ?? [],
+      streams: { sessions: this.hub.count, listens: this.listens.count },
     };
   }
 
@@ -184,18 +190,38 @@ export class Broker {
   /** Ends clients' streams, so that they come back to another broker. */
   endStreams(): void {
     this.hub.endAll();
+    this.listens.endAll();
   }
 
   /** Ends everything, sessions with servers too. */
   async close(): Promise<void> {
-    this.hub.endAll();
+    this.endStreams();
     await Promise.all([this.#fleet.close(), this.callerLists.close()]);
   }
 
-  /** Tells one session that lists have changed. */
+  /** Lists of a server that differ by caller have changed for some of them. */
+  #ownListsChanged(server: string, kinds: readonly ListKind[]): void {
+    for (const session of this.callerLists.changed(server)) {
+      this.#tellSession(session, kinds);
+    }
+    // Of callers without sessions nobody knows who has listed: any of them may
+    // have done so at another broker.
+    const config = this.#config;
+    if (config === undefined) return;
+    for (const kind of kinds) {
+      const views = viewsOfOwnItems(kind, server, config);
+      this.listens.announce(views, KINDS[kind].capability);
+    }
+  }
+
+  /** Tells one session, or caller without one, that lists have changed. */
   #tell(session: string, kinds: readonly ListKind[]): void {
-    const capabilities = new Set(kinds.map((kind) => KINDS[kind].capability));
-    for (const capability of capabilities) {
+    this.#tellSession(session, kinds);
+    this.listens.tell(session, capabilitiesOf(kinds));
+  }
+
+  #tellSession(session: string, kinds: readonly ListKind[]): void {
+    for (const capability of capabilitiesOf(kinds)) {
       const method = changeNotification(capability);
       this.hub.send(session, JSON.stringify({ jsonrpc: "2.0", method }));
     }
@@ -260,7 +286,9 @@ export class Broker {
       const method = changeNotification(capability);
       const message = JSON.stringify({ jsonrpc: "2.0", method });
       const views = changes[capability];
-      return [capability, this.hub.announce(views, message)] as const;
+      const count = this.hub.announce(views, message) +
+        this.listens.announce(views, capability);
+      return [capability, count] as const;
     });
     return Object.fromEntries(told);
   }
@@ -276,6 +304,10 @@ export class Broker {
       this.#log.warn("names selected in vain", { virtualServer, problems });
     }
   }
+}
+
+function capabilitiesOf(kinds: readonly ListKind[]): Set<ListCapability> {
+  return new Set(kinds.map((kind) => KINDS[kind].capability));
 }
 
 function describeVirtual(

@@ -9,6 +9,7 @@ import { type Recorder, recorder } from "./_testing/recorder.ts";
 import { ScriptedServer } from "./_testing/scripted_server.ts";
 import { until } from "./_testing/until.ts";
 import { LIMITS } from "../shared/limits.ts";
+import { Listener } from "./listens/_testing.ts";
 import { Broker } from "./broker.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { Metrics } from "../shared/telemetry.ts";
@@ -329,6 +330,12 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
   world.listen("1");
   const metrics = new Metrics();
   world.broker.hub.send("1", "{}");
+  const listen = world.broker.listens.open({
+    id: "1",
+    owner: { identity: "", caller: "", view: "" },
+    lists: [],
+  });
+  listen?.acknowledge(["r:1", "r:2"]);
   const counts = { opening: 1, open: 3, absent: 2, closed: 0 };
   addBrokerMetrics(metrics, world.broker, { counts }, () => Promise.resolve(7));
   const { body } = await metrics.expose();
@@ -341,6 +348,9 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
       "mcp_gateway_client_stream_messages_total 1",
       'mcp_gateway_held_streams{state="open"} 3',
       "mcp_gateway_sessions 7",
+      "mcp_gateway_listens 1",
+      "mcp_gateway_listen_messages_total 1",
+      "mcp_gateway_listened_resources 2",
     ]
   ) assert(body.includes(`${line}\n`), `${line} in ${body}`);
 });
@@ -382,6 +392,56 @@ Deno.test("each caller sees its own list of a server that lists by caller", asyn
   assertEquals(await namesFor("1", "alice"), ["own_third"]);
   assertEquals(other.told("tools"), 0);
   assertEquals(await namesFor("2", "bob"), ["own_other"]);
+});
+
+Deno.test("clients without sessions are told what those in sessions are", async () => {
+  await using world = new World();
+  const a = world.add("a", "x");
+  const own = world.add("own", "mine");
+  const { broker } = world;
+  broker.apply(gatewayConfig([
+    serverConfig("own", { prefix: "own_", userSpecificList: true }),
+    serverConfig("a", { prefix: "a_" }),
+  ], [
+    { name: "shared", tools: ["a_x"], prompts: [] },
+    { name: "own", tools: ["own_mine"], prompts: [] },
+  ]));
+  await world.lists("a_x");
+  await until(() => a.streamCount + own.streamCount === 2, "their streams");
+  const open = (view: string, caller = "c") => {
+    const listen = broker.listens.open({
+      id: "1",
+      owner: { identity: "", caller, view },
+      lists: ["tools"],
+    })!;
+    listen.acknowledge([]);
+    return new Listener(listen.body);
+  };
+  const whole = open("");
+  const shared = open("shared");
+  const mine = open("own");
+
+  a.pages = [[toolText("x", { description: "new" })]];
+  a.notify("notifications/tools/list_changed");
+  await whole.come(2);
+  await shared.come(2);
+  // Whoever may have listed it, here or at another broker.
+  own.pages = [[toolText("other")]];
+  own.notify("notifications/tools/list_changed");
+  await whole.come(3);
+  await mine.come(2);
+  const { streams } = broker.status([], true);
+  assertEquals(streams, { sessions: 0, listens: 3 });
+  broker.endStreams();
+  for (const listener of [whole, shared, mine]) await listener.over;
+  assertEquals(
+    [whole, shared, mine].map(({ methods }) => methods.slice(1).join(" ")),
+    [
+      "tools/list_changed tools/list_changed response",
+      "tools/list_changed response",
+      "tools/list_changed response",
+    ],
+  );
 });
 
 Deno.test("a server that is of no use is asked for no caller", async () => {

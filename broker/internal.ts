@@ -113,6 +113,18 @@ export function addBrokerMetrics(
     "mcp_gateway_client_stream_messages_total",
     "Messages put on clients' notification streams.",
   );
+  const listens = metrics.gauge(
+    "mcp_gateway_listens",
+    "subscriptions/listen streams open to clients of the stateless era.",
+  );
+  const listenMessages = metrics.counter(
+    "mcp_gateway_listen_messages_total",
+    "Messages put on subscriptions/listen streams.",
+  );
+  const listenedResources = metrics.gauge(
+    "mcp_gateway_listened_resources",
+    "Resources that open subscriptions/listen streams tell of, each stream by itself.",
+  );
   const heldStreams = metrics.gauge(
     "mcp_gateway_held_streams",
     "Streams of servers held for clients that listen, by state.",
@@ -123,6 +135,7 @@ export function addBrokerMetrics(
     "Live client sessions, in all processes that share the store.",
   );
   let counted = 0;
+  let countedOfListens = 0;
   metrics.onExpose(async () => {
     servers.clear();
     tools.clear();
@@ -135,6 +148,10 @@ export function addBrokerMetrics(
     kept.set(broker.hub.ringBytes);
     messages.inc(broker.hub.messages - counted);
     counted = broker.hub.messages;
+    listens.set(broker.listens.count);
+    listenedResources.set(broker.listens.resources);
+    listenMessages.inc(broker.listens.messages - countedOfListens);
+    countedOfListens = broker.listens.messages;
     const { opening, open, absent } = held.counts;
     for (const [state, count] of Object.entries({ opening, open, absent })) {
       heldStreams.labels({ state }).set(count);

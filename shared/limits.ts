@@ -35,7 +35,21 @@ export interface Limits {
    * process that runs out of them once takes no connections any more.
    */
   readonly streams: number;
-  /** Resources that one session is subscribed to at once. */
+  /**
+   * `subscriptions/listen` streams open at once in one broker, besides
+   * {@linkcode Limits.streams}.
+   */
+  readonly listens: number;
+  /** Such streams of one identity; anonymous callers have no such limit. */
+  readonly listensPerIdentity: number;
+  /** Milliseconds after which such a stream is ended, however busy. */
+  readonly listenLifetimeMs: number;
+  /**
+   * Milliseconds that servers have to agree to tell of resources before the
+   * client hears which of them do.
+   */
+  readonly listenPatienceMs: number;
+  /** Resources that one session, or one stream, is subscribed to at once. */
   readonly subscriptionsPerSession: number;
   /** Bytes of the URI of a subscription, which the store keeps. */
   readonly subscriptionUriBytes: number;
@@ -161,6 +175,10 @@ export const LIMITS: Limits = {
   sessionsPerIdentity: 100,
   streamsPerSession: 4,
   streams: 8_000,
+  listens: 8_000,
+  listensPerIdentity: 100,
+  listenLifetimeMs: 24 * HOUR,
+  listenPatienceMs: 2 * SECOND,
   subscriptionsPerSession: 256,
   subscriptionUriBytes: 4 * KIB,
   sessionExpendableMs: MINUTE,

@@ -117,4 +117,11 @@ export interface Status {
   readonly conflicts: readonly NameConflict[];
   /** What is translated between the eras. */
   readonly bridge?: BridgeStatus;
+  /** Streams on which this broker tells clients what changes. */
+  readonly streams?: {
+    /** Of clients in sessions, connected now. */
+    readonly sessions: number;
+    /** `subscriptions/listen` of clients without sessions. */
+    readonly listens: number;
+  };
 }

@@ -26,6 +26,7 @@ import {
   type ToSessionOptions,
 } from "../era_bridge/to_session/to_session.ts";
 import type { ParkedOutcome } from "../era_bridge/to_session/open_calls.ts";
+import { Listens } from "../listens/listens.ts";
 import { listAnswers } from "../lists/list_answers.ts";
 import { brokerHandler, type Handler } from "../handler.ts";
 import { REOPENING } from "../held_streams/held_stream.ts";
@@ -169,6 +170,10 @@ export class BridgeWorld implements AsyncDisposable {
       statelessEra: statelessEraEndpoint({
         catalog,
         lists: listAnswers(keys),
+        listens: new Listens(LIMITS, {}),
+        watches: { session: (watch) => bridge.watch(watch) },
+        wait: waitOnTimer,
+        log,
         path: "/mcp",
         version: "0",
         toSession: (call) => bridge.call(call),

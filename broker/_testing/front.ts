@@ -35,6 +35,8 @@ import type { MessageSource } from "../../shared/relay/routed_id.ts";
 import type { Relayed } from "../relay/relay.ts";
 import { sessionEraEndpoint } from "../session_era/endpoint.ts";
 import { statelessEraEndpoint } from "../stateless_era/endpoint.ts";
+import { Listens } from "../listens/listens.ts";
+import type { Watches } from "../listens/watch_for_listen.ts";
 import { listAnswers, type OwnItems } from "../lists/list_answers.ts";
 
 /** Shows one tool of one server. */
@@ -56,6 +58,13 @@ export interface Relaying {
   readonly servers: string;
 }
 
+/** What goes between the eras. */
+export interface Bridges {
+  readonly toStateless?: ToStateless;
+  readonly toSession?: ToSession;
+  readonly watches?: Watches;
+}
+
 /** A broker's public side, without servers: their lists are put in by hand. */
 export class Front {
   readonly keys = new KeyRing(randomBytes(32));
@@ -65,6 +74,9 @@ export class Front {
   readonly hub = new Hub({
     limits: { ...LIMITS, streamsPerSession: 2 },
     instance: "ab",
+  });
+  readonly listens = new Listens({ ...LIMITS, listensPerIdentity: 2 }, {
+    v: 1,
   });
   readonly ended: OpenBackend[] = [];
   /** Sessions that clients ended. */
@@ -80,7 +92,7 @@ export class Front {
     randomBytes,
     log: this.log,
   });
-  #bridges: { toStateless?: ToStateless; toSession?: ToSession } = {};
+  #bridges: Bridges = {};
   /** What only callers with a credential see, by their credential. */
   readonly ownTools = new Map<string, readonly MergedItem[]>();
   handler: Handler;
@@ -93,7 +105,7 @@ export class Front {
   }
 
   /** From now on has bridges between the eras. */
-  bridge(bridges: { toStateless?: ToStateless; toSession?: ToSession }): void {
+  bridge(bridges: Bridges): void {
     this.#bridges = bridges;
     this.handler = this.#handler();
   }
@@ -134,6 +146,10 @@ export class Front {
       statelessEra: statelessEraEndpoint({
         catalog: this.catalog,
         lists,
+        listens: this.listens,
+        watches: this.#bridges.watches,
+        wait: waitOnTimer,
+        log: this.log,
         ownItems,
         path: "/mcp",
         version: "1",
@@ -265,6 +281,7 @@ export class Front {
 
   [Symbol.dispose](): void {
     this.hub.endAll();
+    this.listens.endAll();
   }
 }
 

@@ -7,6 +7,7 @@
 
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import type { ListKind } from "../catalog/kinds.ts";
+import { WHOLE_CATALOG } from "../catalog/views.ts";
 
 /**
  * Finds the servers whose items of a kind differ by caller, and that a view
@@ -40,4 +41,16 @@ export function hasOwnItems(
   config: GatewayConfig,
 ): boolean {
   return ownItemServers(kind, virtualServer, config).length > 0;
+}
+
+/** Keys of the views in which a server's items of a kind differ by caller. */
+export function viewsOfOwnItems(
+  kind: ListKind,
+  server: string,
+  config: GatewayConfig,
+): readonly string[] {
+  const selections = [undefined, ...config.virtualServers.map((v) => v.name)];
+  return selections.filter((virtualServer) =>
+    ownItemServers(kind, virtualServer, config).some((s) => s.name === server)
+  ).map((virtualServer) => virtualServer ?? WHOLE_CATALOG);
 }

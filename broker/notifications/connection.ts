@@ -21,13 +21,20 @@ export interface ConnectionLimits {
   readonly keepAliveMs: number;
 }
 
+interface Queued {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly key: string | undefined;
+}
+
 /** An open connection to a client. */
 export class ClientConnection {
   /** What goes out. */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #limits: ConnectionLimits;
   readonly #onClose: () => void;
-  readonly #queue: Uint8Array<ArrayBuffer>[] = [];
+  readonly #queue: Queued[] = [];
+  /** Keys of what is in the queue. */
+  readonly #keys = new Set<string>();
   readonly #timer: ReturnType<typeof setInterval>;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   /** Goes out before the queue, however much it is. */
@@ -73,9 +80,15 @@ export class ClientConnection {
     return this.#queuedBytes;
   }
 
-  /** Sends bytes; false where it is, or thereby gets, closed. */
-  send(bytes: Uint8Array<ArrayBuffer>): boolean {
+  /**
+   * Sends bytes; false where it is, or thereby gets, closed.
+   *
+   * @param key Bytes with a key that waits in the queue already would say
+   * nothing new, and are dropped.
+   */
+  send(bytes: Uint8Array<ArrayBuffer>, key?: string): boolean {
     if (!this.open) return false;
+    if (key !== undefined && this.#keys.has(key)) return true;
     if (this.#wanted !== undefined) {
       this.#deliver(bytes);
       return true;
@@ -84,7 +97,8 @@ export class ClientConnection {
       this.fail();
       return false;
     }
-    this.#queue.push(bytes);
+    this.#queue.push({ bytes, key });
+    if (key !== undefined) this.#keys.add(key);
     this.#queuedBytes += bytes.byteLength;
     return true;
   }
@@ -145,8 +159,10 @@ export class ClientConnection {
       return first;
     }
     const next = this.#queue.shift();
-    this.#queuedBytes -= next?.byteLength ?? 0;
-    return next;
+    if (next === undefined) return undefined;
+    this.#queuedBytes -= next.bytes.byteLength;
+    if (next.key !== undefined) this.#keys.delete(next.key);
+    return next.bytes;
   }
 
   #deliver(bytes: Uint8Array<ArrayBuffer>): void {
@@ -171,6 +187,7 @@ export class ClientConnection {
     clearInterval(this.#timer);
     this.#first = undefined;
     this.#queue.length = 0;
+    this.#keys.clear();
     this.#queuedBytes = 0;
     this.#satisfied();
     this.#onClose();

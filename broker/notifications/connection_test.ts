@@ -141,3 +141,22 @@ Deno.test("a connection that ends waits for no client that does not read", async
   await until(() => state.closed === 1, "closed");
   await assertRejects(() => textOf(connection), Error, "does not read");
 });
+
+Deno.test("what waits for a client already is not said to it twice", async () => {
+  const { connection } = open();
+  for (const [text, key] of [["a", "k"], ["b"], ["c", "k"], ["d", "other"]]) {
+    assert(connection.send(encode(text!), key));
+  }
+  const reader = connection.body.getReader();
+  const read = async () =>
+    new TextDecoder().decode((await reader.read()).value);
+  assertEquals([await read(), await read()], ["first ", "a"]);
+  // It does not wait any more: this is news.
+  assert(connection.send(encode("e"), "k"));
+  connection.end();
+  const rest = [];
+  for (let text = await read(); text !== ""; text = await read()) {
+    rest.push(text);
+  }
+  assertEquals(rest, ["b", "d", "e"]);
+});

@@ -16,9 +16,11 @@ import type {
 } from "../../shared/jsonrpc/message.ts";
 import { asString } from "../../shared/jsonrpc/values.ts";
 import { LIMITS } from "../../shared/limits.ts";
+import type { Logger } from "../../shared/log.ts";
 import { META } from "../../shared/mcp.ts";
 import type { Envelope } from "../../shared/stateless/envelope.ts";
 import { checkStandardHeaders } from "../../shared/stateless/standard_headers.ts";
+import type { Wait } from "../../shared/wait_on_timer.ts";
 import { writeAnswer } from "../answer.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
@@ -31,11 +33,19 @@ import type {
   ListClient,
   OwnItems,
 } from "../lists/list_answers.ts";
+import { readListenFilter } from "../listens/filter.ts";
+import type { Listens } from "../listens/listens.ts";
+import { type Watches, watchForListen } from "../listens/watch_for_listen.ts";
 import type { Post } from "../post.ts";
 import { misrouted, unbridged } from "../resolve_call.ts";
 import { resolveForClient } from "../resolve_for_client.ts";
 import { isLogLevel, LOG_LEVELS } from "../relay/log_level.ts";
-import { acceptedResponse, answering, jsonResponse } from "../responses.ts";
+import {
+  acceptedResponse,
+  answering,
+  eventStreamResponse,
+  jsonResponse,
+} from "../responses.ts";
 import { cacheScopeOf } from "./cache_hints.ts";
 import { discoverResult, listMembers } from "./results.ts";
 
@@ -45,6 +55,14 @@ export interface StatelessEraOptions {
   readonly catalog: CurrentCatalog;
   /** Answers list methods. */
   readonly lists: ListAnswers;
+  /** Open `subscriptions/listen` streams. */
+  readonly listens: Listens;
+  /** How resources are watched for them; not at all unless given. */
+  readonly watches?: Watches | undefined;
+  /** Waits. */
+  readonly wait: Wait;
+  /** Told of what fails. */
+  readonly log: Logger;
   /** Where the gateway serves MCP. */
   readonly path: string;
   /** The gateway's version. */
@@ -112,6 +130,8 @@ class Endpoint {
     switch (message.method) {
       case "server/discover":
         return this.#discover(post, message, seen);
+      case "subscriptions/listen":
+        return this.#listen(post, message, view);
       case "tools/call":
       case "prompts/get":
       case "resources/read":
@@ -134,11 +154,11 @@ class Endpoint {
     { id }: RequestMessage,
     { view, config }: Seen,
   ): Response {
-    const { version, path } = this.#options;
+    const { version, path, watches = {} } = this.#options;
     const result = discoverResult({
       version,
       instructions: view.instructions,
-      watchesResources: false,
+      watchesResources: Object.keys(watches).length > 0,
       ttlMs: LIMITS.listTtlMs,
       cacheScope: cacheScopeOf(undefined, caller, config, path),
     });
@@ -166,6 +186,44 @@ class Endpoint {
     return answer.kind === "refused"
       ? refuse(answer.refusal, message.id)
       : jsonResponse(writeAnswer(message.id, answer));
+  }
+
+  #listen(
+    { request, body, caller }: StatelessPost,
+    message: RequestMessage,
+    view: View,
+  ): Response {
+    const { catalog, listens, watches = {}, wait, log } = this.#options;
+    const read = readListenFilter(body, message, LIMITS);
+    if (read.kind === "refused") return refuse(read.refusal, message.id);
+    const { lists, uris } = read.filter;
+    const table = catalog.routes;
+    if (table === undefined) {
+      return refuse({ kind: "not configured" }, message.id);
+    }
+    const { session, authorization } = clientOf(request, caller, view);
+    const listen = listens.open({
+      id: message.id,
+      owner: { identity: caller.identity, caller: session, view: view.key },
+      lists,
+    });
+    if (listen === undefined) {
+      return refuse({ kind: "too many streams" }, message.id);
+    }
+    const { body: events } = listen;
+    if (uris.length === 0) listen.acknowledge([]);
+    else {
+      watchForListen(listen, uris, table, authorization, {
+        watches,
+        patienceMs: LIMITS.listenPatienceMs,
+        wait,
+        log,
+      }).catch((error: unknown) => {
+        log.error("resources not watched", { error });
+        return [];
+      }).then((granted) => listen.acknowledge(granted));
+    }
+    return eventStreamResponse(events);
   }
 
   /** A call that is a server's to answer is here to be translated, or lost. */

@@ -5,7 +5,9 @@ import {
 } from "../../shared/_testing.ts";
 import { enveloped, Front } from "../_testing/front.ts";
 import { toolBytes } from "../_testing/tools.ts";
+import { until } from "../_testing/until.ts";
 import { mergeForCaller } from "../catalog/merge.ts";
+import { Listener } from "../listens/_testing.ts";
 
 const VIRTUAL = [{ name: "team/v", tools: ["w_now"], prompts: [] }];
 const SHARED = gatewayConfig([
@@ -239,4 +241,121 @@ Deno.test("without a configuration every request says when to come back", async 
   using front = new Front(null);
   const { status, error } = await ask(front, "tools/list");
   assertEquals([status, error.data], [503, { retryable: true }]);
+});
+
+async function listen(
+  front: Front,
+  notifications: Readonly<Record<string, unknown>>,
+  more: { path?: string; headers?: Record<string, string> } = {},
+): Promise<Response> {
+  const { body, headers } = enveloped("subscriptions/listen", {
+    notifications,
+  });
+  return await front.request("POST", {
+    body,
+    headers: { ...headers, ...more.headers },
+    ...(more.path === undefined ? {} : { path: more.path }),
+  });
+}
+
+Deno.test("a client that listens is told of changes in its view, of what it asked for", async () => {
+  using front = new Front(SHARED);
+  const wanted = { toolsListChanged: true, promptsListChanged: false };
+  const whole = await listen(front, wanted);
+  assertEquals(
+    ["content-type", "x-accel-buffering", "mcp-session-id"].map((name) =>
+      whole.headers.get(name)
+    ),
+    ["text/event-stream", "no", null],
+  );
+  const part = await listen(front, wanted, { path: "/mcp/team/v" });
+  const listeners = [whole, part].map(({ body }) => new Listener(body!));
+  for (const listener of listeners) await listener.come(1);
+  assertEquals(listeners[0]!.messages[0], {
+    jsonrpc: "2.0",
+    method: "notifications/subscriptions/acknowledged",
+    params: {
+      _meta: { "io.modelcontextprotocol/subscriptionId": "m1" },
+      notifications: { toolsListChanged: true },
+    },
+  });
+  const { tools } = front.list(SHARED, ["now", "more"]);
+  front.listens.announce(tools, "tools");
+  front.listens.announce(["", "team/v"], "prompts");
+  await listeners[0]!.come(2);
+  front.listens.endAll();
+  for (const listener of listeners) await listener.over;
+  assertEquals(listeners.map(({ methods }) => methods.join(" ")), [
+    "subscriptions/acknowledged tools/list_changed response",
+    "subscriptions/acknowledged response",
+  ]);
+});
+
+Deno.test("a stream is acknowledged before what happens while its servers are asked", async () => {
+  using front = new Front(
+    gatewayConfig([serverConfig("plain", { era: "stateless" })]),
+  );
+  const agreed = Promise.withResolvers<readonly string[]>();
+  front.bridge({ watches: { stateless: () => agreed.promise } });
+  const response = await listen(front, {
+    toolsListChanged: true,
+    resourceSubscriptions: ["notes://1", "notes://none"],
+  });
+  const listener = new Listener(response.body!);
+  front.listens.announce([""], "tools");
+  agreed.resolve(["notes://1"]);
+  await listener.come(2);
+  assertEquals(listener.methods, [
+    "subscriptions/acknowledged",
+    "tools/list_changed",
+  ]);
+  assertEquals(listener.messages[0].params.notifications, {
+    toolsListChanged: true,
+    resourceSubscriptions: ["notes://1"],
+  });
+  listener.leave();
+});
+
+Deno.test("a client that leaves its stream ends what servers tell it", async () => {
+  using front = new Front(
+    gatewayConfig([serverConfig("plain", { era: "stateless" })]),
+  );
+  const signals: AbortSignal[] = [];
+  front.bridge({
+    watches: {
+      stateless: ({ uris, signal }) => {
+        signals.push(signal);
+        return Promise.resolve(uris);
+      },
+    },
+  });
+  const response = await listen(front, {
+    resourceSubscriptions: ["notes://1"],
+  });
+  const listener = new Listener(response.body!);
+  await listener.come(1);
+  assertEquals([front.listens.count, signals[0]!.aborted], [1, false]);
+  listener.leave();
+  await until(() => front.listens.count === 0, "the stream is forgotten");
+  assertEquals(signals[0]!.aborted, true);
+});
+
+Deno.test("an identity that listens too often is told so", async () => {
+  using front = new Front(SHARED);
+  const listeners = [];
+  for (let i = 0; i < 2; i++) {
+    const { body } = await listen(front, {}, bearer("a"));
+    listeners.push(new Listener(body!));
+  }
+  const refused = await listen(front, {}, bearer("a"));
+  const { id, error } = await refused.json();
+  assertEquals([refused.status, id, error.code], [429, "m1", -32600]);
+  assertEquals(refused.headers.get("retry-after"), "1");
+  for (const listener of listeners) listener.leave();
+});
+
+Deno.test("a stream of nothing in particular is refused", async () => {
+  using front = new Front(SHARED);
+  const { status, error } = await ask(front, "subscriptions/listen");
+  assertEquals([status, error.code], [200, -32602]);
 });
