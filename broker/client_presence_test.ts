@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { until } from "./_testing/until.ts";
 import { ClientPresence } from "./client_presence.ts";
 
 function events(
@@ -81,4 +82,86 @@ Deno.test("a stream that fails, fails at the client, and is no leaving", async (
   const failed = await answer.text().catch((error: Error) => error.message);
   request.abort();
   assertEquals([failed, presence.signal.aborted], ["broken off", false]);
+});
+
+/** A server that follows its clients, for one request. */
+function follow(
+  answer: (presence: ClientPresence) => Promise<Response> | Response,
+): {
+  readonly url: string;
+  readonly presence: () => ClientPresence | undefined;
+  /** Resolves when Deno says that the request is over, however it ended. */
+  readonly ended: Promise<void>;
+} & AsyncDisposable {
+  let presence: ClientPresence | undefined;
+  const ended = Promise.withResolvers<void>();
+  const listener = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      await request.text();
+      presence = new ClientPresence(request.signal);
+      request.signal.addEventListener("abort", () => ended.resolve());
+      return presence.pass(await answer(presence));
+    },
+  );
+  return {
+    url: `http://127.0.0.1:${listener.addr.port}`,
+    presence: () => presence,
+    ended: ended.promise,
+    [Symbol.asyncDispose]: () => listener.shutdown(),
+  };
+}
+
+/** A stream that goes on until it is cancelled. */
+function endless(): Response {
+  return events(
+    new ReadableStream({
+      start: (controller) => controller.enqueue(bytes(": open\n\n")),
+    }),
+  );
+}
+
+const ANSWERS: readonly { name: string; answer: () => Response }[] = [
+  { name: "one JSON message", answer: () => Response.json({ ok: true }) },
+  {
+    name: "a stream",
+    answer: () => events(ReadableStream.from([bytes("data: 1\n\n")])),
+  },
+];
+for (const { name, answer } of ANSWERS) {
+  Deno.test(`a real client that got ${name} has not left`, async () => {
+    await using server = follow(answer);
+    const response = await fetch(server.url, { method: "POST", body: "{}" });
+    await response.text();
+    await server.ended;
+    assertEquals(server.presence()!.signal.aborted, false);
+  });
+}
+
+Deno.test("a real client that waits no longer has left", async () => {
+  const leaving = new AbortController();
+  await using server = follow(({ signal }) => {
+    leaving.abort();
+    return new Promise((resolve) =>
+      signal.addEventListener("abort", () => resolve(Response.json({})))
+    );
+  });
+  await assertRejects(() =>
+    fetch(server.url, { method: "POST", body: "{}", signal: leaving.signal })
+  );
+  await server.ended;
+  assertEquals(server.presence()!.signal.aborted, true);
+});
+
+Deno.test("a real client that closes its stream has left", async () => {
+  await using server = follow(endless);
+  const response = await fetch(server.url, { method: "POST", body: "{}" });
+  const reader = response.body!.getReader();
+  await reader.read();
+  assertEquals(server.presence()!.signal.aborted, false);
+  await reader.cancel();
+  await until(
+    () => server.presence()!.signal.aborted,
+    "the server notices that",
+  );
 });

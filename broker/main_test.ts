@@ -5,6 +5,7 @@ import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/typ
 import { environmentNames } from "../shared/options.ts";
 import { BROKER_OPTIONS } from "./options.ts";
 import { startSdkServer } from "./_testing/sdk_server.ts";
+import { enveloped } from "./_testing/front.ts";
 import { until } from "./_testing/until.ts";
 
 /** A broker in a process of its own, with no more than the permissions it needs. */
@@ -215,9 +216,19 @@ Deno.test("a broker process serves the SDK's client, from first to last", async 
     },
   });
   assertEquals(stream.status, 200);
+  const { body, headers } = enveloped("subscriptions/listen", {
+    notifications: {},
+  });
+  const listening = await fetch(await broker.endpoint(), {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+  assertEquals(listening.status, 200);
   assertEquals(await broker.stop(), 0);
   // An orderly end, so that the client comes back to another broker.
   assertStringIncludes(await stream.text(), "retry: ");
+  assertStringIncludes(await listening.text(), '"resultType":"complete"');
   await until(() => two.sessions.size === 0, "the broker left its server");
   const said = JSON.stringify(broker.records);
   assertStringIncludes(said, "stopped");
