@@ -85,6 +85,7 @@ export class Broker {
   readonly #fleet: Fleet;
   #config: GatewayConfig | undefined;
   #configuredAt: number | undefined;
+  #settled = false;
   #stale = false;
   #building = false;
 
@@ -133,8 +134,10 @@ export class Broker {
    */
   get settled(): boolean {
     if (this.#configuredAt === undefined) return false;
-    return this.#fleet.snapshots.every((server) => server.tried) ||
+    // For good: a server that is added takes no traffic away from the others.
+    this.#settled ||= this.#fleet.snapshots.every((server) => server.tried) ||
       this.#options.now() - this.#configuredAt >= this.#options.settleMs;
+    return this.#settled;
   }
 
   /** The status document. */

@@ -148,6 +148,16 @@ Deno.test("a server that hangs or is down costs only its own tools", async () =>
   await world.lists("down_z", "a_x");
 });
 
+Deno.test("a broker that takes traffic goes on while it asks a server that was added", async () => {
+  await using world = new World();
+  world.add("a", "x");
+  world.add("hung", "y").hangsOn = ["initialize"];
+  world.broker.apply(configOf("a"));
+  await until(() => world.broker.settled, "settled");
+  world.broker.apply(configOf("a", "hung"));
+  assertEquals(world.broker.settled, true);
+});
+
 Deno.test("clients are told of changes to what they see, once each", async () => {
   await using world = new World();
   const a = world.add("a", "x");

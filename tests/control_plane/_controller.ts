@@ -19,15 +19,21 @@ import {
 } from "../../shared/local/build/permissions.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
 import { environmentNames } from "../../shared/options.ts";
+import type { Status } from "../../shared/status.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
 import { KubeError, type KubeObject } from "./_client.ts";
 import type { Cluster } from "./_cluster.ts";
 import { until } from "./_kube.ts";
 
+/** Namespace of the gateway and its controller. */
 export const HOME = "mcp-system";
+/** Namespace of those who register servers. */
 export const TEAM = "team";
+/** Name of the configuration. */
 export const CONFIG = "mcp-gateway-config";
+/** Name of the credentials. */
 export const CREDENTIALS = "mcp-gateway-credentials";
+/** Name of the Lease. */
 export const LEASE = "mcp-gateway-controller";
 
 /** EnvoyFilters, as far as an API server has to know them. */
@@ -82,6 +88,7 @@ spec:
   rules: [{backendRefs: [{name: weather, port: 9001}]}]
 `;
 
+/** A registration of the server behind the Gateway. */
 export function registration(
   spec: Readonly<Record<string, unknown>> = {},
   name = "weather",
@@ -94,6 +101,33 @@ export function registration(
   };
 }
 
+/** A route to that server by a host of its own, and its registration. */
+export function serverOf(
+  name: string,
+  spec: Readonly<Record<string, unknown>> = {},
+): readonly [route: KubeObject, registration: KubeObject] {
+  return [
+    {
+      ...named("HTTPRoute", name, TEAM),
+      apiVersion: "gateway.networking.k8s.io/v1",
+      spec: {
+        parentRefs: [{ name: "gw", namespace: HOME, sectionName: "servers" }],
+        hostnames: [`${name}.mcp.local`],
+        rules: [{ backendRefs: [{ name: "weather", port: 9001 }] }],
+      },
+    },
+    registration(
+      {
+        targetRef: { name },
+        prefix: `${name.replaceAll("-", "_")}_`,
+        ...spec,
+      },
+      name,
+    ),
+  ];
+}
+
+/** An object of the core, by kind and name. */
 export function named(
   kind: string,
   name: string,
@@ -102,6 +136,7 @@ export function named(
   return { apiVersion: "v1", kind, metadata: { name, namespace } };
 }
 
+/** The extension that makes the Gateway an MCP gateway. */
 export const EXTENSION: KubeObject = {
   ...named("MCPGatewayExtension", "main"),
   apiVersion: "mcp.kuadrant.io/v1",
@@ -152,6 +187,11 @@ export interface ControllerOptions {
   readonly executable?: string;
   /** Directory of its service account, made and filled. */
   readonly serviceAccountDir?: string;
+  /**
+   * What each broker replica says that has a configuration. Default: one, by
+   * which every server is ready.
+   */
+  readonly brokers?: readonly ((config: GatewayConfig) => Status)[];
   /** What it is called. Default `controller`. */
   readonly name?: string;
 }
@@ -162,6 +202,8 @@ export interface ControllerStatus {
   readonly identity: string;
   /** Whether it may write. */
   readonly leads: boolean;
+  /** Identity of whoever does, as it has heard. */
+  readonly leader?: string;
   /** What it did last. */
   readonly lastPlan?: {
     readonly durationMs: number;
@@ -211,17 +253,22 @@ export class Controller implements AsyncDisposable {
       stack.defer(() => Deno.remove(made, { recursive: true }));
     }
     await writeServiceAccount(cluster, HOME, "mcp-gateway-controller", dir);
-    const broker = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      async () => {
-        // The API server may be away.
-        const config = await configOf(cluster).catch(() => undefined);
-        return config === undefined
-          ? new Response(null, { status: 503 })
-          : Response.json(statusFor(config));
+    const urls = (options.brokers ?? [(config) => statusFor(config)]).map(
+      (say) => {
+        const broker = Deno.serve(
+          { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+          async () => {
+            // The API server may be away.
+            const config = await configOf(cluster).catch(() => undefined);
+            return config === undefined
+              ? new Response(null, { status: 503 })
+              : Response.json(say(config));
+          },
+        );
+        stack.defer(() => broker.shutdown());
+        return `http://127.0.0.1:${broker.addr.port}`;
       },
     );
-    stack.defer(() => broker.shutdown());
     const { hostname, port } = new URL(cluster.url);
     let address = "";
     const process = stack.use(
@@ -231,7 +278,7 @@ export class Controller implements AsyncDisposable {
         args: [
           ...(options.executable === undefined ? sourceArgs(dir) : []),
           ...[`--service-account-dir=${dir}`, "--broker-poll-seconds=1"],
-          `--broker-status-urls=http://127.0.0.1:${broker.addr.port}`,
+          `--broker-status-urls=${urls.join(",")}`,
           "--internal-listen=127.0.0.1:0",
           ...(options.args ?? []),
         ],
@@ -348,9 +395,14 @@ export async function withController(
 
 /** Takes away what a test leaves to the next one. */
 export async function cleanUp(cluster: Cluster): Promise<void> {
+  for (const kind of ["mcpserverregistrations", "mcpvirtualservers"]) {
+    await cluster.admin.request(
+      "DELETE",
+      `/apis/mcp.kuadrant.io/v1/namespaces/${TEAM}/${kind}`,
+    );
+  }
   for (
     const object of [
-      registration(),
       EXTENSION,
       named("ConfigMap", CONFIG),
       named("Secret", CREDENTIALS),
@@ -362,6 +414,7 @@ export async function cleanUp(cluster: Cluster): Promise<void> {
   }
 }
 
+/** Waits until the configuration has these, `name prefix state`, in order. */
 export async function untilServers(
   cluster: Cluster,
   want: readonly string[],
@@ -375,6 +428,19 @@ export async function untilServers(
   });
 }
 
+/** The message of one condition of an object, as it is now. */
+export async function messageOf(
+  cluster: Cluster,
+  object: KubeObject,
+  type: string,
+): Promise<string> {
+  const found = await look(cluster, object);
+  return found?.status?.conditions?.find((one: { type: string }) =>
+    one.type === type
+  )?.message ?? "";
+}
+
+/** Waits until a condition is so, `True Ready`. */
 export async function untilCondition(
   cluster: Cluster,
   object: KubeObject,

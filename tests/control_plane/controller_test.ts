@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { statusFor } from "../../controller/plan/_testing.ts";
 import type { KubeObject } from "./_client.ts";
 import {
   CONFIG,
@@ -16,8 +17,10 @@ import {
   HOME,
   LEASE,
   look,
+  messageOf,
   named,
   registration,
+  serverOf,
   TEAM,
   untilCondition,
   untilServers,
@@ -280,4 +283,103 @@ proves(
       console.log(`converged ${tookMs} ms after the API server was back`);
       assert(tookMs < 15_000, `that took ${tookMs} ms`);
     }),
+);
+
+proves(
+  "A controller with a selector takes the registrations that are labelled so, and gives up one that is not any more",
+  (cluster) =>
+    withController(cluster, async (controller) => {
+      const { admin } = cluster;
+      const labelled = (labels: Readonly<Record<string, string>>) => {
+        const [, server] = serverOf("labelled");
+        return { ...server, metadata: { ...server.metadata, labels } };
+      };
+      await admin.apply(serverOf("labelled")[0]);
+      await admin.apply(registration());
+      await admin.apply(labelled({ gateway: "mcp" }));
+      await untilServers(cluster, ["team/labelled labelled_ Enabled"]);
+      await untilCondition(cluster, labelled({}), "Ready", "True Ready");
+      await admin.apply(labelled({ gateway: "another" }));
+      await untilServers(cluster, []);
+      await controller.untilIdle();
+      // Another controller's, perhaps: nothing is said of it.
+      assertEquals((await admin.get(registration())).status, undefined);
+    }, { args: ["--selector=gateway in (mcp, tools)"] }),
+);
+
+proves(
+  "A controller of some namespaces leaves those of others alone",
+  (cluster) =>
+    withController(cluster, async (controller) => {
+      const { admin } = cluster;
+      await cluster.createNamespace("apart");
+      const [route, server] = serverOf("apart");
+      const metadata = { name: "apart", namespace: "apart" };
+      await admin.apply({
+        ...named("Service", "weather", "apart"),
+        spec: { ports: [{ port: 9001 }] },
+      });
+      await admin.apply({ ...route, metadata });
+      await admin.apply({ ...server, metadata });
+      await admin.apply(registration());
+      await untilServers(cluster, ["team/weather weather_ Enabled"]);
+      await controller.untilIdle();
+      assertEquals(
+        (await admin.get({ ...server, metadata })).status,
+        undefined,
+      );
+      await admin.delete({ ...server, metadata });
+    }, { args: [`--namespace=${HOME},${TEAM}`] }),
+);
+
+proves(
+  "A server is ready when every broker replica lists it, and its status has what the worst of them says",
+  async (cluster) => {
+    let second: "connecting" | "failed" | "ready" = "connecting";
+    await withController(cluster, async () => {
+      await cluster.admin.apply(registration());
+      const said = async (type: string, want: string) => {
+        await untilCondition(cluster, registration(), type, want);
+        const { status } = await cluster.admin.get(registration());
+        const { state, tools, era, revision, since, lastError } = status;
+        return { state, tools, era, revision, since, lastError };
+      };
+      const since = "2026-02-01T00:00:00Z";
+      await said("Programmed", "True Programmed");
+      assertEquals(
+        (await said("Ready", "False Connecting")).state,
+        "connecting",
+      );
+      second = "failed";
+      assertEquals(await said("Ready", "False ServerFailed"), {
+        ...{ state: "failed", tools: 0, era: undefined, revision: undefined },
+        ...{ since, lastError: "connection refused" },
+      });
+      const message = await messageOf(cluster, registration(), "Ready");
+      assertStringIncludes(message, "cannot reach it: connection refused");
+      second = "ready";
+      assertEquals(await said("Ready", "True Ready"), {
+        ...{ state: "ready", tools: 3, era: "session" },
+        ...{ revision: "2025-11-25", since, lastError: undefined },
+      });
+    }, {
+      brokers: [
+        (config) => statusFor(config),
+        (config) => {
+          const status = statusFor(config, {
+            state: second,
+            ...(second === "ready" ? {} : { tools: 0 }),
+            ...(second === "failed" ? { lastError: "connection refused" } : {}),
+          });
+          return {
+            ...status,
+            servers: status.servers.map((server) => {
+              const { era: _era, revision: _revision, ...rest } = server;
+              return second === "ready" ? server : rest;
+            }),
+          };
+        },
+      ],
+    });
+  },
 );
