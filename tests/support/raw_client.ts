@@ -317,7 +317,11 @@ export class RawListener implements AsyncDisposable {
   }
 }
 
-function lastMessage(text: string, type: string): RpcMessage | undefined {
+/** The last JSON-RPC message in a body, JSON or event stream. */
+export function lastMessage(
+  text: string,
+  type: string,
+): RpcMessage | undefined {
   const json = type.startsWith("text/event-stream")
     ? text.split(/\r?\n/).findLast((line) => /^data: ?\{/.test(line))?.slice(5)
     : text;
