@@ -9,6 +9,7 @@
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { isObject } from "../shared/jsonrpc/parsed.ts";
 import type { Logger } from "../shared/log.ts";
+import type { Era } from "../shared/mcp.ts";
 import type {
   ServerStatus,
   Status,
@@ -104,6 +105,8 @@ export class Broker {
     this.callerLists = new CallerLists({
       ...options,
       open: options.openAsCaller,
+      eraOf: (server) => this.#eraOf(server),
+      onEra: (server, era) => this.#fleet.learnEra(server, era),
       onLate: (session, kinds) => this.#tell(session, kinds),
     });
     this.ownItems = callerItems(
@@ -230,6 +233,11 @@ export class Broker {
     }
   }
 
+  #eraOf(server: string): Era | undefined {
+    return this.#fleet.snapshots.find((one) => one.server.name === server)
+      ?.era;
+  }
+
   #isRefused(server: string): boolean {
     return this.#fleet.snapshots.some((one) =>
       one.server.name === server && one.state === "refused"
@@ -326,11 +334,12 @@ function describeVirtual(
 
 /** A server's snapshot as the merge wants it. */
 function listOf(snapshot: ServerSnapshot): ServerList {
-  const { server, state, known, items, introduction } = snapshot;
+  const { server, state, known, items, era, introduction } = snapshot;
   return {
     server: server.name,
     listed: isListed(state),
     pending: !known && state !== "refused" && state !== "disabled",
+    ...(era === undefined ? {} : { era }),
     ...(introduction === undefined ? {} : { revision: introduction.revision }),
     ...(introduction?.instructions === undefined
       ? {}
@@ -355,8 +364,8 @@ function describeServer(
     prefix: server.prefix,
     state: snapshot.state,
     since: new Date(snapshot.since).toISOString(),
+    ...(snapshot.era === undefined ? {} : { era: snapshot.era }),
     ...(introduction === undefined ? {} : {
-      era: "session",
       revision: introduction.revision,
       serverInfo: introduction.serverInfo,
     }),

@@ -6,7 +6,7 @@
  */
 
 import { type ByKind, kindListedBy, KINDS } from "../catalog/kinds.ts";
-import type { Fetch } from "../../shared/upstream/server_exchange.ts";
+import type { Fetch } from "../../shared/upstream/http_answers.ts";
 
 /** One request that reached it. */
 export interface Seen {

@@ -63,7 +63,7 @@ export function doubtsAbout(
 }
 
 /** Whether a tool refuses to be called plainly (2025-11-25, tasks). */
-function needsTask(raw: Uint8Array): boolean {
+export function needsTask(raw: Uint8Array): boolean {
   const whole = { start: 0, end: raw.byteLength };
   const execution = members(raw, whole).get("execution");
   return execution !== undefined && kindOf(raw, execution) === "object" &&

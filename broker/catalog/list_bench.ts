@@ -10,7 +10,7 @@ import {
   server as serverConfig,
 } from "../../shared/_testing.ts";
 import { LIMITS } from "../../shared/limits.ts";
-import type { Fetch } from "../../shared/upstream/server_exchange.ts";
+import type { Fetch } from "../../shared/upstream/http_answers.ts";
 import { toolText } from "../_testing/tools.ts";
 import {
   openUpstream,

@@ -8,8 +8,10 @@
  */
 
 import { arrayParts, joinBytes } from "../../shared/bytes.ts";
+import type { Era } from "../../shared/mcp.ts";
 import { KINDS, type ListKind } from "./kinds.ts";
 import { type MergedItem, shortHash } from "./merge.ts";
+import { formFor } from "./prepare_item.ts";
 
 /** How large a page may become. */
 export interface PageLimits {
@@ -61,6 +63,7 @@ export function sortKey(exposed: string): string {
  */
 export class Listing {
   readonly #kind: ListKind;
+  readonly #era: Era;
   readonly #items: readonly MergedItem[];
   readonly #limits: PageLimits;
   readonly #bytes: number;
@@ -69,28 +72,31 @@ export class Listing {
   /** By the index where a page ends; only pages of {@linkcode Sorted}. */
   readonly #pages = new Map<number, Uint8Array>();
 
-  /** Lists these, in this order. */
+  /** Lists these, in this order, for clients of an era. */
   constructor(
     kind: ListKind,
     items: readonly MergedItem[],
     limits: PageLimits,
+    era: Era = "session",
   ) {
     this.#kind = kind;
-    this.#items = items;
+    this.#era = era;
+    this.#items = shownTo(era, items);
     this.#limits = limits;
-    this.#bytes = sizeOf(items);
+    this.#bytes = sizeOf(this.#items);
   }
 
   /**
    * Answers one page.
    *
    * @param position Where the client stopped; undefined for the first page.
-   * @param own What only this client sees, behind what all see.
+   * @param mine What only this client sees, behind what all see.
    */
   page(
     position: PagePosition | undefined,
-    own: readonly MergedItem[] = [],
+    mine: readonly MergedItem[] = [],
   ): ListPage {
+    const own = shownTo(this.#era, mine);
     if (position === undefined && this.#fits(own)) {
       return { parts: withItems(this.#wholeBytes(), own) };
     }
@@ -150,6 +156,18 @@ export class Listing {
     const array = arrayParts(items.map(({ bytes }) => bytes));
     return joinBytes([head, ...array.slice(0, -1)]);
   }
+}
+
+/** What clients of an era see of items, and how. */
+function shownTo(
+  era: Era,
+  items: readonly MergedItem[],
+): readonly MergedItem[] {
+  if (era === "session") return items;
+  return items.flatMap((item) => {
+    const bytes = formFor(item, era);
+    return bytes === undefined ? [] : [{ ...item, bytes }];
+  });
 }
 
 /** Closes a list after further items. */

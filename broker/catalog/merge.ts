@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import type { Catalog, CatalogEntry } from "../../shared/catalog.ts";
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
+import type { Era } from "../../shared/mcp.ts";
 import { ownerByPrefix } from "../../shared/names.ts";
 import type { NameConflict } from "../../shared/status.ts";
 import {
@@ -41,6 +42,8 @@ export interface ServerList {
    * was never listed and may yet be.
    */
   readonly pending: boolean;
+  /** The era it speaks, last known. */
+  readonly era?: Era;
   /** Revision negotiated with it. */
   readonly revision?: string;
   /** What it says of its use. */
@@ -62,7 +65,7 @@ export interface ListedServer extends InstructedServer {
 export interface MergedItem extends PreparedItem {
   /** Name of the server that it belongs to. */
   readonly server: string;
-  /** Hash of its bytes. */
+  /** Hash of what clients see of it. */
   readonly hash: string;
 }
 
@@ -189,8 +192,10 @@ function mergeKind(
   const problems = new Map<string, readonly string[]>();
   for (const server of enabled) {
     const reasons: string[] = [];
-    for (const raw of lists.get(server.name)?.items[kind] ?? []) {
-      const outcome = prepare(kind, raw, server.prefix);
+    const list = lists.get(server.name);
+    const era = list?.era ?? "session";
+    for (const raw of list?.items[kind] ?? []) {
+      const outcome = prepare(kind, raw, server.prefix, era);
       if (outcome.kind === "left out") {
         reasons.push(outcome.reason);
         continue;
@@ -242,6 +247,7 @@ function describe(
       return {
         name: server.name,
         ready: list?.listed ?? false,
+        ...(list?.era === undefined ? {} : { era: list.era }),
         ...(list?.revision === undefined ? {} : { revision: list.revision }),
       };
     }),
@@ -286,8 +292,12 @@ function entries(
   items: ReadonlyMap<string, MergedItem>,
 ): Readonly<Record<string, CatalogEntry>> {
   const record: Record<string, CatalogEntry> = Object.create(null);
-  for (const [exposed, { server, name }] of items) {
-    record[exposed] = { server, name };
+  for (const [exposed, { server, name, paramHeaders }] of items) {
+    record[exposed] = {
+      server,
+      name,
+      ...(paramHeaders === undefined ? {} : { paramHeaders }),
+    };
   }
   return record;
 }
@@ -304,19 +314,33 @@ type Prepared =
 /** A list is merged again at each change of any server, and read only once. */
 const prepared = new WeakMap<Uint8Array, Map<string, Prepared>>();
 
-function prepare(kind: ListKind, raw: Uint8Array, prefix: string): Prepared {
+function prepare(
+  kind: ListKind,
+  raw: Uint8Array,
+  prefix: string,
+  era: Era,
+): Prepared {
   let known = prepared.get(raw);
   if (known === undefined) prepared.set(raw, known = new Map());
-  const key = `${kind} ${prefix}`;
+  const key = `${kind} ${era} ${prefix}`;
   let outcome = known.get(key);
   if (outcome === undefined) {
-    const fresh = prepareItem(kind, raw, prefix);
+    const fresh = prepareItem(kind, raw, prefix, era);
     outcome = fresh.kind === "item"
-      ? { ...fresh, hash: shortHash(fresh.item.bytes) }
+      ? { ...fresh, hash: hashOf(fresh.item) }
       : fresh;
     known.set(key, outcome);
   }
   return outcome;
+}
+
+/** A hash of what clients of either era see. */
+function hashOf(item: PreparedItem): string {
+  const { bytes, stateless, sessionOnly } = item;
+  if (stateless === undefined && sessionOnly === undefined) {
+    return shortHash(bytes);
+  }
+  return shortHash(`${shortHash(bytes)} ${shortHash(stateless ?? "")}`);
 }
 
 /** 128 bits of SHA-256, for comparing contents. */

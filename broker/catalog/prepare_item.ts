@@ -18,7 +18,10 @@ import {
   members,
   validate,
 } from "../../shared/jsonrpc/values.ts";
+import type { ParamHeader } from "../../shared/catalog.ts";
+import type { Era } from "../../shared/mcp.ts";
 import { doubtsAbout } from "./doubts.ts";
+import { type ToolForms, toolForms } from "./tool_forms.ts";
 import {
   type KindRow,
   KINDS,
@@ -32,8 +35,17 @@ export interface PreparedItem {
   readonly name: string;
   /** What clients call it: a name with the server's prefix; a URI as it is. */
   readonly exposed: string;
-  /** Its JSON text, UTF-8, as the server wrote it but for the prefix. */
+  /**
+   * Its JSON text, UTF-8, as clients with sessions see it: as the server wrote
+   * it but for the prefix, and what such clients would reject.
+   */
   readonly bytes: Uint8Array;
+  /** As clients of the stateless era see it, where that is something else. */
+  readonly stateless?: Uint8Array;
+  /** Clients of the stateless era do not see it. */
+  readonly sessionOnly?: true;
+  /** Arguments of a tool that clients mirror in headers; absent for none. */
+  readonly paramHeaders?: readonly ParamHeader[];
 }
 
 /** Outcome of looking at one. */
@@ -69,6 +81,7 @@ const ARGUMENT: {
  * @param raw Its JSON text, no further checked than a list is where it is
  * taken apart ({@linkcode SERVER_JSON}).
  * @param prefix The server's prefix, "" for none.
+ * @param era The era that its server speaks.
  *
  * @example
  * ```ts
@@ -88,6 +101,7 @@ export function prepareItem(
   kind: ListKind,
   raw: Uint8Array,
   prefix: string,
+  era: Era = "session",
 ): PrepareOutcome {
   const row = KINDS[kind];
   const whole = { start: 0, end: raw.byteLength };
@@ -108,13 +122,42 @@ export function prepareItem(
     wrongInside(kind, raw, item);
   const label = `${row.noun} ${quoted(name)}`;
   if (wrong !== undefined) return leftOut(`${label}: ${wrong}`);
-  const bytes = exposed === name ? raw : replaceString(raw, at, exposed);
+  const renamed = exposed === name ? raw : replaceString(raw, at, exposed);
+  const shown = kind === "tools"
+    ? toolForms(renamed, era)
+    : { kind: "forms", forms: plain(renamed) } as const;
+  if (shown.kind === "left out") return leftOut(`${label}: ${shown.reason}`);
+  const { session, stateless, paramHeaders, doubts } = shown.forms;
   return {
     kind: "item",
-    item: { name, exposed, bytes },
-    doubts: doubtsAbout(raw, row, name, exposed)
+    item: {
+      name,
+      exposed,
+      bytes: session,
+      ...(stateless === null
+        ? { sessionOnly: true }
+        : stateless === session
+        ? {}
+        : { stateless }),
+      ...(paramHeaders.length === 0 ? {} : { paramHeaders }),
+    },
+    doubts: [...doubtsAbout(raw, row, name, exposed), ...doubts]
       .map((doubt) => `${label}: ${doubt}`),
   };
+}
+
+/** What all clients see alike. */
+function plain(bytes: Uint8Array): ToolForms {
+  return { session: bytes, stateless: bytes, paramHeaders: [], doubts: [] };
+}
+
+/** An item's JSON text as clients of an era see it; undefined if they do not. */
+export function formFor(
+  { bytes, stateless, sessionOnly }: PreparedItem,
+  era: Era,
+): Uint8Array | undefined {
+  if (era === "session") return bytes;
+  return sessionOnly === true ? undefined : stateless ?? bytes;
 }
 
 /** A name for a message, in which nothing is invisible. */

@@ -8,6 +8,7 @@
 
 import type { VirtualServerConfig } from "../../shared/config/model.ts";
 import { LIMITS } from "../../shared/limits.ts";
+import type { Era } from "../../shared/mcp.ts";
 import { type UriMatcher, uriMatcher } from "../../shared/uri_template.ts";
 import {
   type ByKind,
@@ -37,7 +38,7 @@ export class View {
   /** What is in it, by exposed name, in the order clients see. */
   readonly items: ByKind<ReadonlyMap<string, MergedItem>>;
   readonly #hashes = new Map<ListCapability, string>();
-  readonly #listings = new Map<ListKind, Listing>();
+  readonly #listings = new Map<`${Era} ${ListKind}`, Listing>();
   readonly #pages: PageLimits;
   #templates: readonly (readonly [UriMatcher, MergedItem])[] | undefined;
 
@@ -80,13 +81,14 @@ export class View {
     return hash;
   }
 
-  /** A kind's list, in pages. */
-  listing(kind: ListKind): Listing {
-    let listing = this.#listings.get(kind);
+  /** A kind's list as clients of an era see it, in pages. */
+  listing(kind: ListKind, era: Era = "session"): Listing {
+    const key = `${era} ${kind}` as const;
+    let listing = this.#listings.get(key);
     if (listing === undefined) {
       const items = [...this.items[kind].values()];
-      listing = new Listing(kind, items, this.#pages);
-      this.#listings.set(kind, listing);
+      listing = new Listing(kind, items, this.#pages, era);
+      this.#listings.set(key, listing);
     }
     return listing;
   }

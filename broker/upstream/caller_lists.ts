@@ -8,6 +8,7 @@
 
 import type { ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
+import type { Era } from "../../shared/mcp.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
 import {
   type ByKind,
@@ -27,11 +28,16 @@ import { errorText } from "../../shared/error_text.ts";
  */
 export const CALLER_KINDS = ["tools", "prompts"] as const satisfies ListKind[];
 
-/** Opens a session with a server as a caller would. */
+/**
+ * Opens a server as a caller would.
+ *
+ * @param known The era that it spoke lately, where that is known.
+ */
 export type OpenAsCaller = (
   server: ServerConfig,
   authorization: string | undefined,
   signal: AbortSignal,
+  known?: Era,
 ) => Promise<UpstreamSession>;
 
 /** How much is kept, for how long, and how long anybody waits. */
@@ -72,6 +78,10 @@ export interface CallerListsOptions {
   readonly log: Logger;
   /** Limits; the defaults unless given. */
   readonly limits?: CallerListsLimits;
+  /** Tells the era that a server spoke lately; not known unless given. */
+  readonly eraOf?: (server: string) => Era | undefined;
+  /** Told of the era that a server speaks with a caller. */
+  readonly onEra?: (server: string, era: Era) => void;
   /** Told of a session that was answered before lists of it came. */
   readonly onLate?: (session: string, kinds: readonly ListKind[]) => void;
 }
@@ -96,6 +106,8 @@ interface Entry {
   readonly listed: Promise<void>;
   /** Absent while it is under way, and where it failed. */
   items?: ByKind<readonly Uint8Array[]>;
+  /** The era that the server spoke, once it did. */
+  era?: Era;
   bytes: number;
   /** Until when it counts; unlimited while it is under way. */
   until: number;
@@ -155,6 +167,7 @@ export class CallerLists {
         server: entry.server,
         listed: true,
         pending: false,
+        ...(entry.era === undefined ? {} : { era: entry.era }),
         items: entry.items ?? NO_ITEMS,
       };
     });
@@ -236,7 +249,7 @@ export class CallerLists {
       const items = await this.#turns.take(
         server.name,
         signal,
-        () => this.#list(caller, server, signal),
+        () => this.#list(entry, caller, server),
       );
       // Dropped meanwhile: nobody may see it any more.
       if (signal.aborted) return;
@@ -259,11 +272,16 @@ export class CallerLists {
   }
 
   async #list(
+    entry: Entry,
     { authorization }: ListingCaller,
     server: ServerConfig,
-    signal: AbortSignal,
   ): Promise<ByKind<readonly Uint8Array[]>> {
-    const session = await this.#options.open(server, authorization, signal);
+    const { signal } = entry.ending;
+    const { open, eraOf, onEra } = this.#options;
+    const known = eraOf?.(server.name);
+    const session = await open(server, authorization, signal, known);
+    entry.era = session.introduction.era;
+    onEra?.(server.name, entry.era);
     try {
       const items = { ...NO_ITEMS } as Record<ListKind, readonly Uint8Array[]>;
       const failures: unknown[] = [];

@@ -83,6 +83,7 @@ class World implements AsyncDisposable {
     this.open++;
     return {
       introduction: {
+        era: "session",
         revision: "2025-11-25",
         capabilities: {},
         serverInfo: { name: "", version: "" },

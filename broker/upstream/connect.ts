@@ -10,8 +10,9 @@ import { LIMITS } from "../../shared/limits.ts";
 import type { HttpPool } from "../../shared/upstream/http_pool.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { OpenAsCaller } from "./caller_lists.ts";
+import { openServer } from "./open_server.ts";
 import type { OpenUpstream } from "./supervisor.ts";
-import { openUpstream, type UpstreamLimits } from "./upstream_session.ts";
+import type { UpstreamLimits } from "./upstream_session.ts";
 
 /** The project's limits, as they concern a server. */
 export const UPSTREAM_LIMITS: UpstreamLimits = {
@@ -32,16 +33,21 @@ export function connectWith(
   secrets: SecretIo,
   limits: UpstreamLimits = UPSTREAM_LIMITS,
 ): OpenUpstream {
-  return async (server, onNotification, signal) =>
-    await openUpstream({
-      url: server.url,
-      fetch: (_url, init) => http.fetch(server, init),
-      headers: () => serverHeaders(server, "discovery", secrets),
-      version: VERSION,
-      limits,
-      onNotification,
-      now: () => performance.now(),
-    }, signal);
+  return async (server, onNotification, signal, known) =>
+    await openServer(
+      {
+        url: server.url,
+        fetch: (_url, init) => http.fetch(server, init),
+        headers: () => serverHeaders(server, "discovery", secrets),
+        version: VERSION,
+        limits,
+        onNotification,
+        now: () => performance.now(),
+      },
+      server.era,
+      known,
+      signal,
+    );
 }
 
 /**
@@ -53,20 +59,25 @@ export function connectAsCaller(
   secrets: SecretIo,
   limits: UpstreamLimits = UPSTREAM_LIMITS,
 ): OpenAsCaller {
-  return async (server, authorization, signal) =>
-    await openUpstream({
-      url: server.url,
-      fetch: (_url, init) => http.fetch(server, init),
-      headers: async () => {
-        const set = await serverHeaders(server, "calls", secrets);
-        // The later one of a name counts.
-        return authorization === undefined
-          ? set
-          : [["authorization", authorization], ...set];
+  return async (server, authorization, signal, known) =>
+    await openServer(
+      {
+        url: server.url,
+        fetch: (_url, init) => http.fetch(server, init),
+        headers: async () => {
+          const set = await serverHeaders(server, "calls", secrets);
+          // The later one of a name counts.
+          return authorization === undefined
+            ? set
+            : [["authorization", authorization], ...set];
+        },
+        version: VERSION,
+        limits,
+        onNotification: () => {},
+        now: () => performance.now(),
       },
-      version: VERSION,
-      limits,
-      onNotification: () => {},
-      now: () => performance.now(),
-    }, signal);
+      server.era,
+      known,
+      signal,
+    );
 }

@@ -7,6 +7,7 @@
 
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
+import type { Era } from "../../shared/mcp.ts";
 import type { ListKind } from "../catalog/kinds.ts";
 import {
   type ServerSnapshot,
@@ -98,6 +99,11 @@ export class Fleet {
   /** Has lists of a server read again, soon; no error where it is not known. */
   relist(server: string, kinds: readonly ListKind[]): void {
     this.#members.get(server)?.relist(kinds);
+  }
+
+  /** Takes note of the era that a server spoke with a caller. */
+  learnEra(server: string, era: Era): void {
+    this.#members.get(server)?.learnEra(era);
   }
 
   /** Stops looking after anything and ends all sessions with servers. */

@@ -24,6 +24,11 @@ export interface Patience {
   readonly reopenMs: number;
   /** Least time between two readings of a list. */
   readonly relistGapMs: number;
+  /**
+   * For how long a server that has sessions is believed to be no stateless one
+   * as well: such a belief never fails by itself.
+   */
+  readonly eraMs: number;
 }
 
 /** What holds unless something else is given. */
@@ -38,6 +43,7 @@ export const PATIENCE: Patience = {
   refusedMs: 30_000,
   reopenMs: 1_000,
   relistGapMs: 100,
+  eraMs: 300_000,
 };
 
 /** Failures in a row; all zero while there are none. */

@@ -7,9 +7,9 @@
  * @module
  */
 
-import type { ServerIntroduction } from "../../shared/upstream/handshake.ts";
 import type { ServerConfig } from "../../shared/config/model.ts";
 import type { Logger } from "../../shared/log.ts";
+import type { Era } from "../../shared/mcp.ts";
 import type { ServerState } from "../../shared/status.ts";
 import {
   type ByKind,
@@ -30,6 +30,7 @@ import {
   isDropped,
   type Patience,
 } from "./health.ts";
+import type { Introduction } from "../../shared/upstream/introduction.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import type { UpstreamSession } from "./upstream_session.ts";
 import { errorText } from "../../shared/error_text.ts";
@@ -46,8 +47,10 @@ export interface ServerSnapshot {
   readonly tried: boolean;
   /** Whether its lists were ever read. */
   readonly known: boolean;
+  /** The era that it speaks, last known, or as configured. */
+  readonly era?: Era;
   /** How it introduced itself last. */
-  readonly introduction?: ServerIntroduction;
+  readonly introduction?: Introduction;
   /** What it lists, last known: JSON texts as it wrote them. */
   readonly items: ByKind<readonly Uint8Array[]>;
   /** Which of its lists were cut or could not be read, and why. */
@@ -58,11 +61,16 @@ export interface ServerSnapshot {
   readonly lastError?: string;
 }
 
-/** Opens a session with a server and tells of its notifications. */
+/**
+ * Opens a server and tells of its notifications.
+ *
+ * @param known The era that it spoke lately, where that is to be relied on.
+ */
 export type OpenUpstream = (
   server: ServerConfig,
   onNotification: (method: string) => void,
   signal: AbortSignal,
+  known?: Era,
 ) => Promise<UpstreamSession>;
 
 /** What a supervisor needs. */
@@ -118,6 +126,8 @@ export class Supervisor {
   /** Lists that were announced to have changed. */
   #stale: ReadonlySet<ListKind> = new Set();
   #lists: ByKind<KnownList>;
+  /** When it was last asked whether it is stateless; never by default. */
+  #probedAt = -Infinity;
   readonly #leaving = new Set<Promise<void>>();
   #snapshot: ServerSnapshot;
   #running: Promise<void>;
@@ -128,7 +138,8 @@ export class Supervisor {
    * @param server Its configuration.
    * @param options What it needs.
    * @param predecessor What was known of the same server (same URL) under
-   * another configuration: its list is kept until there is a new one.
+   * another configuration: its list is kept until there is a new one, and the
+   * era that it speaks is a good guess.
    */
   constructor(
     server: ServerConfig,
@@ -139,10 +150,13 @@ export class Supervisor {
     const kept = predecessor !== undefined && predecessor.known &&
       isListed(predecessor.state) && !server.userSpecificList &&
       !predecessor.server.userSpecificList;
+    const { era: _, ...lists } = kept
+      ? predecessor
+      : { tried: false, known: false, items: NO_ITEMS, problems: [] };
+    const era = server.era === "auto" ? predecessor?.era : server.era;
     this.#snapshot = {
-      ...(kept
-        ? predecessor
-        : { tried: false, known: false, items: NO_ITEMS, problems: [] }),
+      ...lists,
+      ...(era === undefined ? {} : { era }),
       server,
       state: kept ? "degraded" : "connecting",
       since: options.now(),
@@ -151,14 +165,6 @@ export class Supervisor {
     this.#lists = byKind((kind) => goodList(items[kind]));
     if (server.state === "Disabled") {
       this.#set({ state: "disabled", tried: true });
-      this.#running = Promise.resolve();
-    } else if (server.era === "stateless") {
-      this.#set({
-        state: "refused",
-        tried: true,
-        lastError:
-          "era is stateless (2026-07-28), which the gateway does not speak to servers yet",
-      });
       this.#running = Promise.resolve();
     } else {
       this.#running = this.#run(this.#closing.signal);
@@ -173,6 +179,11 @@ export class Supervisor {
   /** Has lists read again, soon: somebody heard that they changed. */
   relist(kinds: readonly ListKind[]): void {
     this.#announce(kinds);
+  }
+
+  /** Takes note of the era that the server spoke with somebody. */
+  learnEra(era: Era): void {
+    if (era !== this.#snapshot.era) this.#set({ era });
   }
 
   /** Stops, and ends the session with the server. */
@@ -212,18 +223,21 @@ export class Supervisor {
     try {
       this.#announced.reset();
       this.#stale = new Set();
+      const known = this.#knownEra();
       session = await open(
         this.#snapshot.server,
         (method) => this.#announce(kindsChangedBy(method)),
         signal,
+        known,
       );
+      if (known !== "session") this.#probedAt = now();
       await this.#list(session, LIST_KINDS, signal);
       await this.#watch(session, signal);
       return "closed";
     } catch (error) {
       if (signal.aborted) return "closed";
       const gone = error instanceof UpstreamError &&
-        error.kind === "session gone";
+        (error.kind === "session gone" || error.kind === "other era");
       // A server that was restarted is well; one that forgets each session at
       // once is not.
       if (gone && now() - started >= patience.reopenMs) return "session gone";
@@ -234,6 +248,34 @@ export class Supervisor {
     } finally {
       if (session !== undefined) this.#leave(session);
     }
+  }
+
+  /**
+   * The era to rely on. That a server has sessions is believed for a while;
+   * that it is stateless, for as long as it has not failed for good.
+   */
+  #knownEra(): Era | undefined {
+    const { now, patience } = this.#options;
+    const { era } = this.#snapshot;
+    const relies = era === "session"
+      ? now() - this.#probedAt < patience.eraMs
+      : !isDropped(this.#health, now(), patience);
+    return relies ? era : undefined;
+  }
+
+  /** Asks, now and then, whether a server with sessions is stateless by now. */
+  async #probe(session: UpstreamSession, signal: AbortSignal): Promise<void> {
+    const { now, patience } = this.#options;
+    if (
+      session.isStateless === undefined ||
+      now() - this.#probedAt < patience.eraMs
+    ) return;
+    this.#probedAt = now();
+    if (!await session.isStateless(signal)) return;
+    this.#probedAt = -Infinity;
+    throw new UpstreamError("other era", {
+      message: "the server is stateless by now",
+    });
   }
 
   /** Ends a session in the background: the next try need not wait for it. */
@@ -306,6 +348,7 @@ export class Supervisor {
       state: "ready",
       tried: true,
       known: true,
+      era: session.introduction.era,
       introduction: session.introduction,
       items: byKind((kind) => lists[kind].items),
       problems: LIST_KINDS.flatMap((kind) => lists[kind].problems),
@@ -369,6 +412,7 @@ export class Supervisor {
         } else {
           await session.ping(signal);
         }
+        await this.#probe(session, signal);
       }
     } finally {
       ending.abort();
@@ -392,8 +436,15 @@ export class Supervisor {
       const started = now();
       let retryMs = 0;
       try {
-        const outcome = await session.listen(signal, () => {
-          if (opened++ > 0) this.#suspect();
+        const outcome = await session.listen(signal, {
+          onOpen: () => {
+            if (opened++ > 0) this.#suspect();
+          },
+          onNotGranted: (capabilities) =>
+            log.info("server does not tell of all changes", {
+              server: this.#snapshot.server.name,
+              polled: capabilities,
+            }),
         });
         if (outcome.kind === "unsupported") return;
         retryMs = outcome.retryMs ?? 0;
@@ -446,7 +497,9 @@ export class Supervisor {
     const before = this.#snapshot;
     const state = change.state ?? before.state;
     const next = {
-      ...(how === "replace" ? {} : before),
+      ...(how === "replace"
+        ? before.era === undefined ? {} : { era: before.era }
+        : before),
       ...change,
       server: before.server,
       state,
@@ -465,11 +518,15 @@ export class Supervisor {
       ...(next.introduction === undefined
         ? {}
         : { revision: next.introduction.revision }),
+      ...(next.era === undefined ? {} : { era: next.era }),
       tools: next.items.tools.length,
       prompts: next.items.prompts.length,
       resources: next.items.resources.length,
       ...(next.lastError === undefined ? {} : { error: next.lastError }),
     };
+    if (before.era !== undefined && next.era !== before.era) {
+      log.info("server speaks the other era", fields);
+    }
     if (before.state === next.state) {
       const same = LIST_KINDS.every((kind) =>
         next.items[kind] === before.items[kind]

@@ -1,7 +1,7 @@
 /**
- * A session of the broker with one MCP server of the session era: handshake
- * with the minimum a server must meet, lists read to the last page, ping,
- * notifications.
+ * What the broker does with one MCP server, of whichever era; and how it is
+ * done with one of the session era: handshake with the minimum a server must
+ * meet, lists read to the last page, ping, notifications.
  *
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle
  * @module
@@ -9,14 +9,15 @@
 
 import { isObject, member } from "../../shared/jsonrpc/parsed.ts";
 import { LATEST_SESSION_REVISION } from "../../shared/mcp.ts";
-import {
-  handshake,
-  type ServerIntroduction,
-} from "../../shared/upstream/handshake.ts";
+import { handshake } from "../../shared/upstream/handshake.ts";
+import type { Introduction } from "../../shared/upstream/introduction.ts";
+import type {
+  ListenOutcome,
+  RequestLimits,
+  ResultMessage,
+} from "../../shared/upstream/http_answers.ts";
 import {
   type ExchangeOptions,
-  type ListenOutcome,
-  type RequestLimits,
   ServerExchange,
 } from "../../shared/upstream/server_exchange.ts";
 import { KINDS, LIST_KINDS, type ListKind } from "../catalog/kinds.ts";
@@ -62,10 +63,18 @@ export interface UpstreamList {
   readonly tookMs: number;
 }
 
-/** An open session with a server. */
+/** What whoever listens is told. */
+export interface ListenHooks {
+  /** The server tells of changes from now on. */
+  readonly onOpen: () => void;
+  /** It will not tell of changes to the lists of these capabilities. */
+  readonly onNotGranted?: (capabilities: readonly string[]) => void;
+}
+
+/** A server that was opened: a session with it, where it has sessions. */
 export interface UpstreamSession {
   /** The server as it introduced itself. */
-  readonly introduction: ServerIntroduction;
+  readonly introduction: Introduction;
   /** The lists that it has, going by the capabilities it declared. */
   readonly kinds: readonly ListKind[];
   /** Reads a whole list; empty where the server has no such list. */
@@ -73,9 +82,15 @@ export interface UpstreamSession {
   /** Asks for a sign of life. */
   ping(signal: AbortSignal): Promise<void>;
   /** Reads the notification stream until it ends. */
-  listen(signal: AbortSignal, onOpen: () => void): Promise<ListenOutcome>;
+  listen(signal: AbortSignal, hooks: ListenHooks): Promise<ListenOutcome>;
   /** Ends the session at the server, as far as the server will. */
   close(): Promise<void>;
+  /**
+   * Whether the server has become stateless meanwhile, and should better be
+   * opened as such; never rejects but with the signal's reason. Absent where
+   * there is nothing to ask.
+   */
+  readonly isStateless?: (signal: AbortSignal) => Promise<boolean>;
 }
 
 /**
@@ -110,21 +125,19 @@ export async function openUpstream(
 }
 
 class OpenSession implements UpstreamSession {
-  readonly introduction: ServerIntroduction;
+  readonly introduction: Introduction;
   readonly kinds: readonly ListKind[];
   readonly #exchange: ServerExchange;
   readonly #options: UpstreamOptions;
 
   constructor(
     exchange: ServerExchange,
-    introduction: ServerIntroduction,
+    introduction: Introduction,
     options: UpstreamOptions,
   ) {
     this.#exchange = exchange;
     this.introduction = introduction;
-    this.kinds = LIST_KINDS.filter((kind) =>
-      isObject(member(introduction.capabilities, KINDS[kind].capability))
-    );
+    this.kinds = declaredKinds(introduction);
     this.#options = options;
   }
 
@@ -132,43 +145,15 @@ class OpenSession implements UpstreamSession {
     if (!this.kinds.includes(kind)) {
       return { items: [], problems: [], tookMs: 0 };
     }
-    const { limits, now } = this.#options;
-    const started = now();
-    const { items, problems } = await readList(
-      (cursor, maxBytes) =>
-        this.#page(kind, cursor, {
+    return await readWholeList(
+      kind,
+      (params, limits) =>
+        this.#exchange.request(KINDS[kind].method, params, {
+          ...limits,
           signal,
-          timeoutMs: Math.max(1, limits.listMs - (now() - started)),
-          maxBytes,
         }),
-      limits,
+      this.#options,
     );
-    return {
-      items,
-      problems: problems.map((problem) => `${KINDS[kind].method}: ${problem}`),
-      tookMs: Math.round(now() - started),
-    };
-  }
-
-  async #page(
-    kind: ListKind,
-    cursor: string | undefined,
-    limits: RequestLimits,
-  ): Promise<SizedPage> {
-    const { method, member } = KINDS[kind];
-    const params = cursor === undefined
-      ? undefined
-      : JSON.stringify({ cursor });
-    const { bytes, result } = await this.#exchange.request(
-      method,
-      params,
-      limits,
-    );
-    const page = readPage(bytes, result, member);
-    if (page !== undefined) return { ...page, size: bytes.byteLength };
-    throw new UpstreamError("invalid answer", {
-      message: `the answer is not MCP: ${method} has no array of ${member}`,
-    });
   }
 
   async ping(signal: AbortSignal): Promise<void> {
@@ -182,13 +167,61 @@ class OpenSession implements UpstreamSession {
     }
   }
 
-  listen(signal: AbortSignal, onOpen: () => void): Promise<ListenOutcome> {
+  listen(
+    signal: AbortSignal,
+    { onOpen }: ListenHooks,
+  ): Promise<ListenOutcome> {
     return this.#exchange.listen(signal, onOpen);
   }
 
   close(): Promise<void> {
     return close(this.#exchange, this.#options.limits);
   }
+}
+
+/** The lists that a server has, going by the capabilities it declared. */
+export function declaredKinds(
+  { capabilities }: Introduction,
+): readonly ListKind[] {
+  return LIST_KINDS.filter((kind) =>
+    isObject(member(capabilities, KINDS[kind].capability))
+  );
+}
+
+/**
+ * Reads a whole list of a server.
+ *
+ * @param request Sends a request of the kind's method, params as raw JSON.
+ */
+export async function readWholeList(
+  kind: ListKind,
+  request: (
+    params: string | undefined,
+    limits: Omit<RequestLimits, "signal">,
+  ) => Promise<ResultMessage>,
+  { limits, now }: Pick<UpstreamOptions, "limits" | "now">,
+): Promise<UpstreamList> {
+  const { method, member } = KINDS[kind];
+  const started = now();
+  const { items, problems } = await readList(async (cursor, maxBytes) => {
+    const { bytes, result } = await request(
+      cursor === undefined ? undefined : JSON.stringify({ cursor }),
+      {
+        timeoutMs: Math.max(1, limits.listMs - (now() - started)),
+        maxBytes,
+      },
+    );
+    const page = readPage(bytes, result, member);
+    if (page !== undefined) return { ...page, size: bytes.byteLength };
+    throw new UpstreamError("invalid answer", {
+      message: `the answer is not MCP: ${method} has no array of ${member}`,
+    });
+  }, limits);
+  return {
+    items,
+    problems: problems.map((problem) => `${method}: ${problem}`),
+    tookMs: Math.round(now() - started),
+  };
 }
 
 /** A page, with the size of the message it came in. */

@@ -365,7 +365,7 @@ Deno.test("a session that is gone is told from a server that is gone", async () 
     const use of [
       () => session.list("tools", NEVER),
       () => session.ping(NEVER),
-      () => session.listen(NEVER, () => {}),
+      () => session.listen(NEVER, { onOpen: () => {} }),
     ]
   ) {
     assertEquals(
@@ -396,7 +396,7 @@ for (const status of [405, 404, 400]) {
     server.givesSessions = false;
     server.replies.set("GET", () => new Response(null, { status }));
     const session = await open(server);
-    assertEquals(await session.listen(NEVER, () => {}), {
+    assertEquals(await session.listen(NEVER, { onOpen: () => {} }), {
       kind: "unsupported",
     });
   });

@@ -305,15 +305,10 @@ function readServer(
 /** What is understood and nothing acts on yet is said, never just accepted. */
 function reportPending(
   reader: MapReader,
-  server: Pick<ServerConfig, "era" | "initialization">,
+  server: Pick<ServerConfig, "initialization">,
   problems: ProblemList,
 ): void {
   const pending = [
-    {
-      key: "era",
-      set: server.era === "stateless",
-      instead: "the server is asked with initialize, as of the session era",
-    },
     {
       key: "initialization",
       set: server.initialization === "envoy",

@@ -124,7 +124,6 @@ Deno.test("parseConfig() says which of the keys nothing acts on yet", () => {
       message.includes("not acted on yet"),
     ]),
     [
-      ["warning", "servers[0].era", true],
       ["warning", "servers[0].initialization", true],
     ],
   );

@@ -14,13 +14,14 @@ import {
   encodeHeaderValue,
   MCP_PARAM_PREFIX,
 } from "../headers.ts";
+import { type Edit, editMembers } from "../jsonrpc/edit.ts";
 import { SERVER_JSON } from "../jsonrpc/json_limits.ts";
 import type { RequestMessage, Span } from "../jsonrpc/message.ts";
-import { isObject } from "../jsonrpc/parsed.ts";
 import {
+  asString,
+  elements,
   kindOf,
   members,
-  parseValue,
   stringValue,
   text,
 } from "../jsonrpc/values.ts";
@@ -44,7 +45,7 @@ const MAX_NAME = 128;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Types whose values can be mirrored. A number that is no integer cannot. */
-const TYPES: readonly unknown[] = ["string", "integer", "boolean"];
+const TYPES = ["string", "integer", "boolean"] as const;
 
 /** Keywords whose value is a schema, or a list of them. */
 const SUBSCHEMAS = [
@@ -102,17 +103,14 @@ const BACKSLASH = 0x5c;
  * ```
  */
 export function paramHeadersOf(tool: Uint8Array): ParamHeadersOutcome {
-  const none: ParamHeadersOutcome = { kind: "headers", headers: [] };
-  // Most tools have none, and a schema can be large.
-  if (!mayMention(tool)) return none;
-  const whole = { start: 0, end: tool.length };
-  const schema = members(tool, whole, SERVER_JSON).get("inputSchema");
-  if (schema === undefined) return none;
   const found = new Map<string, ParamHeader>();
-  const reason = visit(parseValue(tool, schema), [], true, found);
-  return reason === undefined
-    ? { kind: "headers", headers: [...found.values()] }
-    : { kind: "invalid", reason: `${PARAM_HEADER_KEYWORD} ${reason}` };
+  for (const schema of schemasOf(tool)) {
+    const wrong = annotate(tool, schema, found);
+    if (wrong !== undefined) {
+      return { kind: "invalid", reason: `${PARAM_HEADER_KEYWORD} ${wrong}` };
+    }
+  }
+  return { kind: "headers", headers: [...found.values()] };
 }
 
 /** Whether the keyword may stand in a tool, escapes in keys included. */
@@ -127,56 +125,95 @@ function mayMention(tool: Uint8Array): boolean {
   return false;
 }
 
-/** Looks at a schema and all in it; answers what is wrong first. */
-function visit(
-  schema: unknown,
+/**
+ * Answers the edits that take every annotation out of a tool.
+ *
+ * @param tool Its JSON text.
+ */
+export function paramHeaderEdits(tool: Uint8Array): readonly Edit[] {
+  const edits: Edit[] = [];
+  for (const { span, keywords } of schemasOf(tool)) {
+    if (!keywords.has(PARAM_HEADER_KEYWORD)) continue;
+    const without = new Map([[PARAM_HEADER_KEYWORD, undefined]]);
+    edits.push(...editMembers(tool, span, without, SERVER_JSON));
+  }
+  return edits;
+}
+
+/** A schema somewhere in a tool's `inputSchema`. */
+interface Schema {
+  readonly span: Span;
+  readonly keywords: ReadonlyMap<string, Span>;
+  /** The properties that lead to it. */
+  readonly path: readonly string[];
+  /** Whether nothing but properties leads to it. */
+  readonly reachable: boolean;
+}
+
+/** Every schema in a tool's `inputSchema`, itself first. */
+function* schemasOf(tool: Uint8Array): Generator<Schema> {
+  // Most tools have no annotation, and a schema can be large.
+  if (!mayMention(tool)) return;
+  const whole = { start: 0, end: tool.length };
+  const root = members(tool, whole, SERVER_JSON).get("inputSchema");
+  if (root !== undefined) yield* visit(tool, root, [], true);
+}
+
+function* visit(
+  tool: Uint8Array,
+  span: Span,
   path: readonly string[],
   reachable: boolean,
-  found: Map<string, ParamHeader>,
-): string | undefined {
-  if (!isObject(schema)) return undefined;
-  const own = (key: string) =>
-    Object.hasOwn(schema, key) ? schema[key] : undefined;
-  if (Object.hasOwn(schema, PARAM_HEADER_KEYWORD)) {
-    const wrong = reachable && path.length > 0
-      ? annotate(schema, path, found)
-      : "stands where no chain of properties leads to";
-    if (wrong !== undefined) return wrong;
+): Generator<Schema> {
+  const kind = kindOf(tool, span);
+  if (kind === "array") {
+    for (const one of elements(tool, span, SERVER_JSON)) {
+      yield* visit(tool, one, path, false);
+    }
   }
-  for (const [key, child] of entriesOf(own("properties"))) {
-    const wrong = visit(child, [...path, key], reachable, found);
-    if (wrong !== undefined) return wrong;
+  if (kind !== "object") return;
+  const keywords = members(tool, span, SERVER_JSON);
+  yield { span, keywords, path, reachable };
+  const named = (keyword: string) => {
+    const inside = keywords.get(keyword);
+    return inside !== undefined && kindOf(tool, inside) === "object"
+      ? [...members(tool, inside, SERVER_JSON)]
+      : [];
+  };
+  for (const [key, child] of named("properties")) {
+    yield* visit(tool, child, [...path, key], reachable);
   }
-  const others = [
-    ...SUBSCHEMAS.flatMap((keyword) => own(keyword) ?? []),
-    ...NAMED_SUBSCHEMAS.flatMap((keyword) =>
-      entriesOf(own(keyword)).map(([, child]) => child)
-    ),
-  ];
-  for (const child of others) {
-    const wrong = visit(child, path, false, found);
-    if (wrong !== undefined) return wrong;
+  for (const keyword of SUBSCHEMAS) {
+    const child = keywords.get(keyword);
+    if (child !== undefined) yield* visit(tool, child, path, false);
   }
-  return undefined;
+  for (const keyword of NAMED_SUBSCHEMAS) {
+    for (const [, child] of named(keyword)) {
+      yield* visit(tool, child, path, false);
+    }
+  }
 }
 
-function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {
-  return isObject(value) ? Object.entries(value) : [];
-}
-
-/** Takes one annotation; answers what is wrong with it. */
+/** Takes a schema's annotation; answers what is wrong with it. */
 function annotate(
-  schema: Readonly<Record<string, unknown>>,
-  path: readonly string[],
+  tool: Uint8Array,
+  { keywords, path, reachable }: Schema,
   found: Map<string, ParamHeader>,
 ): string | undefined {
-  const name = schema[PARAM_HEADER_KEYWORD];
-  if (typeof name !== "string") return "is not a string";
+  const annotation = keywords.get(PARAM_HEADER_KEYWORD);
+  if (annotation === undefined) return undefined;
+  if (!reachable || path.length === 0) {
+    return "stands where no chain of properties leads to";
+  }
+  const name = asString(tool, annotation, SERVER_JSON);
+  if (name === undefined) return "is not a string";
   if (name === "") return "is empty";
   if (name.length > MAX_NAME) return `is longer than ${MAX_NAME} characters`;
   if (!TOKEN.test(name)) return "is not the name of a header (RFC 9110 token)";
-  const type = Object.hasOwn(schema, "type") ? schema["type"] : undefined;
-  if (!TYPES.includes(type)) {
+  const type = TYPES.find((one) =>
+    one === asString(tool, keywords.get("type"), SERVER_JSON)
+  );
+  if (type === undefined) {
     return `${
       JSON.stringify(name)
     } is on a property whose type is not string, integer or boolean`;
@@ -188,7 +225,7 @@ function annotate(
   if (found.size >= MAX_HEADERS) {
     return `is given to more than ${MAX_HEADERS} properties`;
   }
-  found.set(header, { header, path, type: type as ParamHeader["type"] });
+  found.set(header, { header, path, type });
   return undefined;
 }
 

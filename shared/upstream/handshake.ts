@@ -15,8 +15,13 @@ import {
 } from "../mcp.ts";
 import { isObject, member } from "../jsonrpc/parsed.ts";
 import { parseValue } from "../jsonrpc/values.ts";
+import {
+  below,
+  type Introduction,
+  readSelf,
+  shownRevision,
+} from "./introduction.ts";
 import type { ServerExchange } from "./server_exchange.ts";
-import { UpstreamError } from "./upstream_error.ts";
 
 /** What a client says of itself, and how long the server may take. */
 export interface HandshakeOptions {
@@ -32,81 +37,42 @@ export interface HandshakeOptions {
   readonly now: () => number;
 }
 
-/** A server as it introduced itself. */
-export interface ServerIntroduction {
+/** A server as it introduced itself at `initialize`. */
+export interface ServerIntroduction extends Introduction {
+  /** It has sessions. */
+  readonly era: "session";
   /** The negotiated revision. */
   readonly revision: UpstreamRevision;
-  /** What it declared. */
-  readonly capabilities: Readonly<Record<string, unknown>>;
-  /** Name and version. */
-  readonly serverInfo: { readonly name: string; readonly version: string };
-  /** What it says of its use; cut where it is very long. */
-  readonly instructions?: string;
 }
-
-/** Units of instructions that are kept of one server. */
-const MAX_INSTRUCTIONS = 4096;
-
-/** Capabilities of which a server needs at least one to be of use. */
-const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
-
-/**
- * Codes by which a server of the stateless era says no to `initialize`:
- * method not found, unsupported revision (2026-07-28, versioning).
- */
-const STATELESS_ERA_CODES: readonly number[] = [-32601, -32022];
 
 /**
  * Sends `initialize` and `notifications/initialized`. Afterwards the exchange
  * names the session and the negotiated revision in each request.
  *
  * @throws {UpstreamError} `below minimum` where the server can be reached and
- * will not do; other kinds where it cannot be told.
+ * will not do; other kinds where it cannot be told, or refuses: it may be of
+ * the other era.
  */
 export async function handshake(
   exchange: ServerExchange,
   options: HandshakeOptions,
   signal: AbortSignal,
 ): Promise<ServerIntroduction> {
-  const { timeoutMs, now } = options;
+  const { revision, capabilities, clientInfo, timeoutMs, now } = options;
   const started = now();
-  const introduction = await introduce(exchange, options, signal);
+  const params = { protocolVersion: revision, capabilities, clientInfo };
+  const { bytes, result } = await exchange.request(
+    "initialize",
+    JSON.stringify(params),
+    { signal, timeoutMs },
+  );
+  const introduction = readIntroduction(parseValue(bytes, result));
   exchange.revision = introduction.revision;
   await exchange.notify("notifications/initialized", {
     signal,
     timeoutMs: Math.max(1, timeoutMs - (now() - started)),
   });
   return introduction;
-}
-
-async function introduce(
-  exchange: ServerExchange,
-  options: HandshakeOptions,
-  signal: AbortSignal,
-): Promise<ServerIntroduction> {
-  const { revision, capabilities, clientInfo, timeoutMs } = options;
-  const params = { protocolVersion: revision, capabilities, clientInfo };
-  try {
-    const { bytes, result } = await exchange.request(
-      "initialize",
-      JSON.stringify(params),
-      { signal, timeoutMs },
-    );
-    return readIntroduction(parseValue(bytes, result));
-  } catch (error) {
-    if (
-      error instanceof UpstreamError && error.code !== undefined &&
-      STATELESS_ERA_CODES.includes(error.code)
-    ) {
-      throw new UpstreamError("below minimum", {
-        message:
-          `the server refuses initialize (${error.code}): it seems to speak only the stateless era (2026-07-28), which the gateway does not speak to servers yet`,
-        code: error.code,
-        cause: error,
-      });
-    }
-    throw error;
-  }
 }
 
 /** Reads an InitializeResult and holds it against the minimum. */
@@ -116,41 +82,10 @@ export function readIntroduction(result: unknown): ServerIntroduction {
   if (!isUpstreamRevision(revision)) {
     throw below(
       `it speaks revision ${
-        JSON.stringify(revision)?.slice(0, 40)
+        shownRevision(revision)
       }, which the gateway does not`,
     );
   }
-  const capabilities = member(result, "capabilities");
-  if (
-    !isObject(capabilities) ||
-    !USEFUL_CAPABILITIES.some((name) => isObject(member(capabilities, name)))
-  ) {
-    throw below(`it declares none of ${USEFUL_CAPABILITIES.join(", ")}`);
-  }
-  const info = member(result, "serverInfo");
-  const text = (key: string) => {
-    const value = isObject(info) ? member(info, key) : undefined;
-    return typeof value === "string" ? value.slice(0, 200) : "";
-  };
-  const instructions = readInstructions(member(result, "instructions"));
-  return {
-    revision,
-    capabilities,
-    serverInfo: { name: text("name"), version: text("version") },
-    ...(instructions === undefined ? {} : { instructions }),
-  };
-}
-
-function readInstructions(value: unknown): string | undefined {
-  if (typeof value !== "string" || value.trim() === "") return undefined;
-  // A character cut in half would not be UTF-8.
-  return value.length <= MAX_INSTRUCTIONS
-    ? value
-    : `${value.slice(0, MAX_INSTRUCTIONS - 1).toWellFormed()}…`;
-}
-
-function below(why: string): UpstreamError {
-  return new UpstreamError("below minimum", {
-    message: `the server cannot be used: ${why}`,
-  });
+  const self = readSelf(result, member(result, "serverInfo"));
+  return { era: "session", revision, ...self };
 }

@@ -7,56 +7,34 @@
  * @module
  */
 
-import { readBody } from "../body.ts";
 import { SESSION_HEADER, VERSION_HEADER } from "../headers.ts";
 import {
-  type EventStreamLimits,
-  readEvents,
-  type ServerEvent,
-} from "../sse/read_events.ts";
+  drop,
+  events,
+  type HttpAccess,
+  invalid,
+  type ListenOutcome,
+  mediaType,
+  readAnswer,
+  readError,
+  refused,
+  type RequestLimits,
+  type ResultMessage,
+  rpcError,
+  send,
+  unreachable,
+  within,
+} from "./http_answers.ts";
 import { readServerMessage, type ServerMessage } from "./server_message.ts";
 import { UpstreamError } from "./upstream_error.ts";
-import { errorText } from "../error_text.ts";
-
-/** As much of `fetch` as is used here. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** What an exchange needs from outside. */
-export interface ExchangeOptions {
-  /** URL of the server. */
-  readonly url: string;
-  /** Sends requests. Redirects must be left alone (`redirect: "manual"`). */
-  readonly fetch: Fetch;
-  /** Reads the headers that carry credentials, anew for each request. */
-  readonly headers: () => Promise<readonly (readonly [string, string])[]>;
+export interface ExchangeOptions extends HttpAccess {
   /** Is told of each notification, on whatever stream it comes. */
   readonly onNotification: (method: string) => void;
   /** Largest answer, bytes. */
   readonly maxBytes: number;
 }
-
-/** How one request is made. */
-export interface RequestLimits {
-  /** Ends the request. */
-  readonly signal: AbortSignal;
-  /** Milliseconds until the whole answer must be there. */
-  readonly timeoutMs: number;
-  /** Largest answer, bytes; the exchange's own limit by default. */
-  readonly maxBytes?: number;
-}
-
-/** A successful answer. */
-export type ResultMessage = Extract<ServerMessage, { kind: "result" }>;
-
-/** How a notification stream ended, or that there is none. */
-export type ListenOutcome =
-  | { readonly kind: "unsupported" }
-  | { readonly kind: "ended"; readonly retryMs?: number };
-
-/** A JSON-RPC error message is shown to people: this much of it at most. */
-const SHOWN_LENGTH = 200;
-/** Bytes read of an answer that is an error anyway. */
-const ERROR_BODY_BYTES = 64 * 1024;
 
 const ENCODER = new TextEncoder();
 
@@ -100,12 +78,18 @@ export class ServerExchange {
   ): Promise<ResultMessage> {
     const id = String(this.#nextId++);
     const maxBytes = limits.maxBytes ?? this.#options.maxBytes;
-    return this.#within(limits, async (signal) => {
+    return within(limits, async (signal) => {
       const response = await this.#post(message(id, method, params), signal);
       // The id is the answer's to give: it stands on the response to
       // initialize (2025-11-25, transports, session management).
       if (method === "initialize") this.#sessionId = sessionIdOf(response);
-      const answer = await this.#answer(response, id, maxBytes, signal);
+      if (response.status !== 200) await this.#throwStatus(response);
+      const answer = await readAnswer(
+        response,
+        id,
+        maxBytes,
+        (heard) => this.#hear(heard, signal),
+      );
       if (answer.kind === "error") throw rpcError(method, answer);
       return answer;
     });
@@ -158,40 +142,9 @@ export class ServerExchange {
   /** Ends the session at the server; it may refuse (405). */
   async delete(limits: RequestLimits): Promise<void> {
     if (!this.hasSession) return;
-    await this.#within(limits, async (signal) => {
+    await within(limits, async (signal) => {
       await drop(await this.#fetch("DELETE", undefined, signal));
     });
-  }
-
-  async #answer(
-    response: Response,
-    id: string,
-    maxBytes: number,
-    signal: AbortSignal,
-  ): Promise<Extract<ServerMessage, { kind: "result" | "error" }>> {
-    if (response.status !== 200) await this.#throwStatus(response);
-    switch (mediaType(response)) {
-      case "application/json": {
-        const answer = readServerMessage(await readAll(response, maxBytes));
-        if (isAnswer(answer, id)) return answer;
-        const why = answer.kind === "malformed" ? `: ${answer.reason}` : "";
-        throw invalid(`the body is no answer to the request${why}`);
-      }
-      case "text/event-stream": {
-        const limits = { eventBytes: maxBytes, totalBytes: maxBytes };
-        for await (const event of events(response, limits)) {
-          const heard = readServerMessage(ENCODER.encode(event.data));
-          if (isAnswer(heard, id)) return heard;
-          this.#hear(heard, signal);
-        }
-        throw invalid("the stream ended without an answer");
-      }
-      default:
-        await drop(response);
-        throw invalid(
-          `its content type is ${shown(mediaType(response) || "missing")}`,
-        );
-    }
   }
 
   /** Deals with what is no answer to the request at hand. */
@@ -209,7 +162,7 @@ export class ServerExchange {
   }
 
   #send(body: string, limits: RequestLimits): Promise<void> {
-    return this.#within(limits, async (signal) => {
+    return within(limits, async (signal) => {
       const response = await this.#post(body, signal);
       if (response.ok) await drop(response);
       else await this.#throwStatus(response);
@@ -220,58 +173,37 @@ export class ServerExchange {
     return this.#fetch("POST", body, signal);
   }
 
-  async #fetch(
+  #fetch(
     method: string,
     body: string | undefined,
     signal: AbortSignal,
   ): Promise<Response> {
-    const headers = new Headers();
-    for (const [name, value] of await this.#credentials()) {
-      headers.set(name, value);
-    }
-    headers.set(
+    const headers: [string, string][] = [[
       "accept",
       method === "GET"
         ? "text/event-stream"
         : "application/json, text/event-stream",
-    );
-    if (body !== undefined) headers.set("content-type", "application/json");
+    ]];
+    if (body !== undefined) headers.push(["content-type", "application/json"]);
     if (this.#sessionId !== undefined) {
-      headers.set(SESSION_HEADER, this.#sessionId);
+      headers.push([SESSION_HEADER, this.#sessionId]);
     }
     if (this.#revision !== undefined) {
-      headers.set(VERSION_HEADER, this.#revision);
+      headers.push([VERSION_HEADER, this.#revision]);
     }
-    return await this.#options.fetch(this.#options.url, {
+    return send(this.#options, {
       method,
       headers,
-      signal,
-      // A redirect could send credentials, or us, anywhere.
-      redirect: "manual",
       ...(body === undefined ? {} : { body }),
-    });
-  }
-
-  async #credentials(): Promise<readonly (readonly [string, string])[]> {
-    try {
-      return await this.#options.headers();
-    } catch (cause) {
-      throw new UpstreamError("unreachable", {
-        message: `cannot ask the server: ${shown(errorText(cause))}`,
-        cause,
-      });
-    }
+    }, signal);
   }
 
   async #throwStatus(response: Response): Promise<never> {
-    const { status } = response;
-    if (status === 404 && this.hasSession) {
+    if (response.status === 404 && this.hasSession) {
       await drop(response);
       this.#throwIfGone(response);
     }
-    const answer = await readAll(response, ERROR_BODY_BYTES)
-      .then(readServerMessage).catch(() => undefined);
-    throw refused(response, answer?.kind === "error" ? answer : undefined);
+    throw refused(response, await readError(response));
   }
 
   /** 404 in a session: it has ended (2025-11-25, session management). */
@@ -281,29 +213,6 @@ export class ServerExchange {
         message: "the server does not know the session any more",
         status: 404,
       });
-    }
-  }
-
-  /** Runs one exchange within its time, and says so where it runs out. */
-  async #within<T>(
-    limits: RequestLimits,
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), limits.timeoutMs);
-    const signal = AbortSignal.any([limits.signal, deadline.signal]);
-    try {
-      return await run(signal);
-    } catch (cause) {
-      if (deadline.signal.aborted && !limits.signal.aborted) {
-        throw new UpstreamError("timed out", {
-          message: `no answer within ${Math.ceil(limits.timeoutMs)} ms`,
-          cause,
-        });
-      }
-      throw unreachable(cause, limits.signal);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }
@@ -321,15 +230,6 @@ function message(
   return `{"jsonrpc":"2.0",${idPart}"method":"${method}"${paramsPart}}`;
 }
 
-function isAnswer(
-  heard: ServerMessage,
-  id: string,
-): heard is Extract<ServerMessage, { kind: "result" | "error" }> {
-  // Who cannot read a request cannot name its id either.
-  return heard.kind === "result" && heard.id === id ||
-    heard.kind === "error" && (heard.id === id || heard.id === "null");
-}
-
 /** Visible ASCII only, as the specification has it; else it is not used. */
 function sessionIdOf(response: Response): string | undefined {
   const id = response.headers.get(SESSION_HEADER);
@@ -338,96 +238,4 @@ function sessionIdOf(response: Response): string | undefined {
     throw invalid("its session id is not visible ASCII");
   }
   return id;
-}
-
-function mediaType(response: Response): string {
-  const type = response.headers.get("content-type") ?? "";
-  return type.split(";", 1)[0]!.trim().toLowerCase();
-}
-
-function events(
-  response: Response,
-  limits: EventStreamLimits,
-): AsyncIterable<ServerEvent> {
-  return readEvents(response.body ?? new Blob([]).stream(), limits);
-}
-
-async function readAll(
-  response: Response,
-  maxBytes: number,
-): Promise<Uint8Array> {
-  const declared = response.headers.get("content-length");
-  const body = await readBody(response.body, declared, maxBytes);
-  if (body !== undefined) return body;
-  await drop(response);
-  throw new UpstreamError("too large", {
-    message: `the answer is larger than ${maxBytes} bytes`,
-  });
-}
-
-/** Lets a response go whose body nobody needs. */
-async function drop(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => {});
-}
-
-function refused(
-  response: Response,
-  answer?: Extract<ServerMessage, { kind: "error" }>,
-): UpstreamError {
-  const { status } = response;
-  const why = answer !== undefined
-    ? `: ${shown(answer.error.message)} (${answer.error.code})`
-    : status >= 300 && status < 400
-    ? ": redirects are not followed"
-    : status === 401 || status === 403
-    ? ": it wants a credential, or another one"
-    : "";
-  return new UpstreamError("refused", {
-    message: `the server answered HTTP ${status}${why}`,
-    status,
-    ...(answer === undefined ? {} : { code: answer.error.code }),
-  });
-}
-
-function rpcError(
-  method: string,
-  answer: Extract<ServerMessage, { kind: "error" }>,
-): UpstreamError {
-  const { code, message } = answer.error;
-  return new UpstreamError("rpc error", {
-    message: `${method} failed: ${shown(message)} (${code})`,
-    code,
-  });
-}
-
-function invalid(why: string): UpstreamError {
-  return new UpstreamError("invalid answer", {
-    message: `the answer is not MCP: ${why}`,
-  });
-}
-
-function shown(text: string): string {
-  // deno-lint-ignore no-control-regex -- that is what it removes
-  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
-  return clean.length > SHOWN_LENGTH
-    ? `${clean.slice(0, SHOWN_LENGTH)}…`
-    : clean;
-}
-
-/** Wraps what `fetch` and streams throw; our own errors pass as they are. */
-function unreachable(cause: unknown, signal: AbortSignal): unknown {
-  if (cause instanceof UpstreamError) return cause;
-  if (signal.aborted) return signal.reason;
-  return new UpstreamError("unreachable", {
-    message: `cannot reach the server: ${rootMessage(cause)}`,
-    cause,
-  });
-}
-
-function rootMessage(error: unknown): string {
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) {
-    root = root.cause;
-  }
-  return shown(errorText(root));
 }

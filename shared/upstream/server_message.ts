@@ -21,7 +21,12 @@ export interface RpcError {
   readonly code: number;
   /** Its message, "" where it was no string. */
   readonly message: string;
+  /** What else it says, raw JSON; absent for nothing, and where it is long. */
+  readonly data?: string;
 }
+
+/** Bytes of an error's data that are kept. */
+const MAX_DATA = 16 * 1024;
 
 /** One message of a server. */
 export type ServerMessage =
@@ -114,11 +119,15 @@ function readMessage(bytes: Uint8Array): ServerMessage {
 function readError(bytes: Uint8Array, span: Span): RpcError {
   const error = members(bytes, span, SERVER_JSON);
   const code = error.get("code");
+  const data = error.get("data");
   return {
     code: code !== undefined && kindOf(bytes, code) === "number"
       ? Number(text(bytes, code))
       : 0,
     message: asString(bytes, error.get("message"), SERVER_JSON) ?? "",
+    ...(data === undefined || data.end - data.start > MAX_DATA
+      ? {}
+      : { data: text(bytes, data) }),
   };
 }
 

@@ -51,6 +51,15 @@ const OTHERS = [
     want: { kind: "error", id: '"x"', error: { code: -32601, message: "é" } },
   },
   {
+    json:
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"","data":{"n": 1e400}}}',
+    want: {
+      kind: "error",
+      id: "1",
+      error: { code: -32022, message: "", data: '{"n": 1e400}' },
+    },
+  },
+  {
     json: '{"jsonrpc":"2.0","error":{"code":"1","message":2}}',
     want: { kind: "error", id: "null", error: { code: 0, message: "" } },
   },

@@ -14,7 +14,8 @@
  * | `timed out` | no whole answer in time |
  * | `refused` | an HTTP status that is no answer: 401, 403, 5xx, a redirect |
  * | `session gone` | 404 in a session: send initialize again |
- * | `below minimum` | reached, but of no use: revision, era or capabilities |
+ * | `below minimum` | reached, but of no use: revision or capabilities |
+ * | `other era` | it speaks the other era than it did, or is said to |
  * | `rpc error` | the server answered with a JSON-RPC error |
  * | `invalid answer` | not MCP |
  * | `too large` | an answer beyond its limit |
@@ -25,6 +26,7 @@ export type UpstreamErrorKind =
   | "refused"
   | "session gone"
   | "below minimum"
+  | "other era"
   | "rpc error"
   | "invalid answer"
   | "too large";
@@ -37,6 +39,8 @@ export interface UpstreamErrorOptions {
   readonly status?: number;
   /** JSON-RPC code, where there was one. */
   readonly code?: number;
+  /** What a JSON-RPC error came with, raw JSON, where there was something. */
+  readonly data?: string;
   /** What went wrong underneath. */
   readonly cause?: unknown;
 }
@@ -49,6 +53,8 @@ export class UpstreamError extends Error {
   readonly status: number | undefined;
   /** JSON-RPC code, where there was one. */
   readonly code: number | undefined;
+  /** What a JSON-RPC error came with, raw JSON, where there was something. */
+  readonly data: string | undefined;
 
   /** Builds an error. */
   constructor(kind: UpstreamErrorKind, options: UpstreamErrorOptions) {
@@ -57,5 +63,6 @@ export class UpstreamError extends Error {
     this.kind = kind;
     this.status = options.status;
     this.code = options.code;
+    this.data = options.data;
   }
 }
