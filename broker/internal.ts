@@ -89,8 +89,8 @@ export function addBrokerMetrics(
 ): void {
   const servers = metrics.gauge(
     "mcp_gateway_servers",
-    "Configured MCP servers, by state.",
-    ["state"],
+    "Configured MCP servers, by state and the era they speak.",
+    ["state", "era"],
   );
   const tools = metrics.gauge(
     "mcp_gateway_tools",
@@ -140,7 +140,8 @@ export function addBrokerMetrics(
     servers.clear();
     tools.clear();
     for (const server of broker.status([], true).servers) {
-      servers.labels({ state: server.state }).inc();
+      const { state, era = "unknown" } = server;
+      servers.labels({ state, era }).inc();
       tools.labels({ server: server.name }).set(server.tools);
     }
     streams.set(broker.hub.count);

@@ -18,6 +18,13 @@ export interface Seen {
   readonly body: string;
 }
 
+/** The body of a request, as text. */
+export function bodyText({ body }: RequestInit): string {
+  return body instanceof Uint8Array
+    ? new TextDecoder().decode(body)
+    : String(body ?? "");
+}
+
 type Sink = ReadableStreamDefaultController<Uint8Array>;
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -83,7 +90,7 @@ export class ScriptedServer {
   /** Stands in for `fetch`. */
   readonly fetch: Fetch = (_url, init) => {
     const signal = init.signal!;
-    const body = typeof init.body === "string" ? init.body : "";
+    const body = bodyText(init);
     const request = {
       method: init.method ?? "GET",
       headers: new Headers(init.headers),
@@ -136,6 +143,12 @@ export class ScriptedServer {
       }
       case "ping":
         return this.#answer(message.id, "{}");
+      case "server/discover":
+        return Response.json({
+          jsonrpc: "2.0",
+          id: message.id,
+          error: { code: -32601, message: "Method not found" },
+        });
       default:
         return new Response(null, { status: 202 });
     }

@@ -531,3 +531,76 @@ Deno.test("a view tells of the instructions of the servers that are seen in it",
     ],
   );
 });
+
+Deno.test("mergeCatalog() tells the router eras and what tools mirror, kept while a server is away", () => {
+  const tool = (header: string) =>
+    new TextEncoder().encode(JSON.stringify({
+      name: "t",
+      inputSchema: {
+        type: "object",
+        properties: { r: { type: "string", "x-mcp-header": header } },
+      },
+    }));
+  const config = gatewayConfig([
+    serverConfig("a", { prefix: "a_" }),
+    serverConfig("b", { prefix: "b_" }),
+    serverConfig("c", { prefix: "c_" }),
+  ]);
+  const of = (server: string, header: string, more: Partial<ServerList>) =>
+    list(server, [], {
+      items: { ...NO_ITEMS, tools: [tool(header)] },
+      ...more,
+    });
+  const lists = [
+    of("a", "Region", { era: "stateless", revision: "2026-07-28" }),
+    of("b", "not valid", { era: "session", listed: false }),
+    of("c", "not valid", { era: "stateless" }),
+  ];
+  const { catalog, items, problems } = mergeCatalog(config, lists);
+  assertEquals(catalog.servers, [
+    { name: "a", ready: true, era: "stateless", revision: "2026-07-28" },
+    { name: "b", ready: false, era: "session" },
+    { name: "c", ready: true, era: "stateless" },
+  ]);
+  assertEquals({ ...catalog.tools }, {
+    a_t: {
+      server: "a",
+      name: "t",
+      paramHeaders: [{ header: "region", path: ["r"], type: "string" }],
+    },
+    b_t: { server: "b", name: "t" },
+  });
+  assertEquals(items.tools.map(({ exposed }) => exposed), ["a_t"]);
+  assertEquals(problems.get("c"), [
+    'tool "t": x-mcp-header is not the name of a header (RFC 9110 token)',
+  ]);
+  const moved = mergeCatalog(config, [
+    { ...lists[0]!, era: "session" },
+    ...lists.slice(1),
+  ]);
+  assertNotEquals(moved.catalog.version, catalog.version);
+});
+
+Deno.test("a view lists for clients of either era what they can use", () => {
+  const task = new TextEncoder().encode(
+    '{"name":"task","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}',
+  );
+  const wrong = new TextEncoder().encode(
+    '{"name":"wrong","inputSchema":{"type":"object","properties":{"n":{"type":"number","x-mcp-header":"N"}}}}',
+  );
+  const { items } = mergeCatalog(gatewayConfig([serverConfig("a")]), [
+    list("a", [], { items: { ...NO_ITEMS, tools: [task, wrong] } }),
+  ]);
+  const view = makeViews(items, []).get(WHOLE_CATALOG)!;
+  const shown = (era: "session" | "stateless") =>
+    view.listing("tools", era).page(undefined, items.tools.slice(0, 1)).parts
+      .map(decode).join("");
+  assertEquals(
+    shown("session"),
+    `{"tools":[${decode(task)},${decode(wrong)},${decode(task)}]`,
+  );
+  assertEquals(
+    shown("stateless"),
+    '{"tools":[{"name":"wrong","inputSchema":{"type":"object","properties":{"n":{"type":"number"}}}}]',
+  );
+});

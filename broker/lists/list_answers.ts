@@ -7,6 +7,7 @@
 
 import type { RequestMessage } from "../../shared/jsonrpc/message.ts";
 import { asString, members } from "../../shared/jsonrpc/values.ts";
+import type { Era } from "../../shared/mcp.ts";
 import type { KeyRing } from "../../shared/sessions/keys.ts";
 import type { ListKind } from "../catalog/kinds.ts";
 import type { MergedItem } from "../catalog/merge.ts";
@@ -25,6 +26,8 @@ export interface ListClient {
   readonly cursorsFor?: string;
   /** What of the catalog it sees. */
   readonly view: View;
+  /** The era that it speaks; of sessions unless given. */
+  readonly era?: Era;
   /** The `authorization` header of its request, where it has one. */
   readonly authorization?: string;
 }
@@ -71,7 +74,8 @@ export function listAnswers(keys: KeyRing, ownItems?: OwnItems): ListAnswers {
       return { kind: "refused", refusal: { kind: "invalid params", detail } };
     }
     const own = await ownItems?.(kind, client) ?? [];
-    const { parts, next } = view.listing(kind).page(position, own);
+    const { parts, next } = view.listing(kind, client.era)
+      .page(position, own);
     const cursor = next === undefined
       ? ""
       : `,"nextCursor":${JSON.stringify(writeCursor(keys, scope, next))}`;

@@ -19,6 +19,7 @@ import { LIMITS } from "../../shared/limits.ts";
 import type { Logger } from "../../shared/log.ts";
 import { META } from "../../shared/mcp.ts";
 import type { Envelope } from "../../shared/stateless/envelope.ts";
+import { checkParamHeaders } from "../../shared/stateless/param_headers.ts";
 import { checkStandardHeaders } from "../../shared/stateless/standard_headers.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
 import { writeAnswer } from "../answer.ts";
@@ -249,6 +250,13 @@ class Endpoint {
       return refuse(resolution.refusal, message.id);
     }
     const { call } = resolution;
+    const mirrored = checkParamHeaders(
+      call.item?.paramHeaders ?? [],
+      body,
+      message,
+      (name) => request.headers.get(name) ?? undefined,
+    );
+    if (mirrored !== undefined) return refuse(mirrored, message.id);
     switch (call.era) {
       case "stateless":
         return refuse(misrouted(call), message.id);
@@ -312,6 +320,7 @@ function clientOf(
   return {
     session: callerKey(identity, authorization),
     view,
+    era: "stateless",
     ...(authorization === undefined ? {} : { authorization }),
   };
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { server as serverConfig } from "../../shared/_testing.ts";
 import type { ServerConfig } from "../../shared/config/model.ts";
+import type { Era } from "../../shared/mcp.ts";
 import { recorder } from "../_testing/recorder.ts";
 import { toolBytes } from "../_testing/tools.ts";
 import { until } from "../_testing/until.ts";
@@ -31,14 +32,24 @@ class World implements AsyncDisposable {
   broken: readonly ListKind[] = [];
   readonly late: string[] = [];
   open = 0;
+  /** The era that servers speak. */
+  era: Era = "session";
+  /** The era that servers were opened with as known. */
+  known: (Era | undefined)[] = [];
+  /** What was told of their eras. */
+  readonly learnt: string[] = [];
   waited: (() => void) | undefined;
   readonly lists: CallerLists;
   readonly #wake = new Set<() => void>();
 
   constructor(limits: Partial<CallerListsLimits> = {}) {
     this.lists = new CallerLists({
-      open: (server, authorization, signal) =>
-        this.#opened(server, authorization ?? "nobody", signal),
+      open: (server, authorization, signal, known) => {
+        this.known.push(known);
+        return this.#opened(server, authorization ?? "nobody", signal);
+      },
+      eraOf: (server) => server === "b" ? "stateless" : undefined,
+      onEra: (server, era) => void this.learnt.push(`${server} ${era}`),
       now: () => this.now,
       // The wait for slow servers is over when a test says so.
       wait: (_ms, signal) =>
@@ -83,11 +94,11 @@ class World implements AsyncDisposable {
     this.open++;
     return {
       introduction: {
-        era: "session",
-        revision: "2025-11-25",
+        era: this.era,
+        revision: "2025-11-25" as const,
         capabilities: {},
         serverInfo: { name: "", version: "" },
-      } as const,
+      },
       kinds: ["tools", "prompts"] as const,
       list: (kind: ListKind) => {
         if (kind === "tools") this.asked.push(`${name} ${who}`);
@@ -319,4 +330,13 @@ Deno.test("closing ends what is under way", async () => {
   const names = world.names(ALICE);
   await world.lists.close();
   assertEquals(await names, []);
+});
+
+Deno.test("what is known of a server's era serves its callers, and what they find out is told", async () => {
+  await using world = new World();
+  world.era = "stateless";
+  const [a, b] = await world.lists.of({ session: "s" }, [A, B]);
+  assertEquals(world.known, [undefined, "stateless"]);
+  assertEquals(world.learnt.toSorted(), ["a stateless", "b stateless"]);
+  assertEquals([a?.era, b?.era], ["stateless", "stateless"]);
 });

@@ -81,7 +81,9 @@ async function asConfigured(
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     const isOther = era === "session"
-      ? error.code === METHOD_NOT_FOUND || evidenceIn(error) === "stateless"
+      ? error.code === METHOD_NOT_FOUND ||
+        (error.kind === "refused" && error.code !== undefined &&
+          mayBeStateless(error))
       : evidenceIn(error) === "session";
     if (!isOther || error.kind === "below minimum") throw error;
     throw new UpstreamError("below minimum", {

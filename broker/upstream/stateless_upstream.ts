@@ -39,6 +39,8 @@ const FILTER: readonly (readonly [keyof NotificationFilter, string])[] = [
 
 /** Headers did not fit the body: somebody changed them on the way. */
 const HEADER_MISMATCH = -32020;
+/** It tells nobody of changes. */
+const METHOD_NOT_FOUND = -32601;
 /** It does not speak, any more, the revision that was agreed on. */
 const UNSUPPORTED_REVISION = -32022;
 
@@ -148,11 +150,11 @@ class StatelessUpstream implements UpstreamSession {
         onOpen();
       });
     } catch (error) {
-      // It has no such method, or will not: its lists are asked for instead.
-      if (error instanceof UpstreamError && error.kind === "rpc error") {
-        return { kind: "unsupported" };
-      }
-      throw error;
+      // Its lists are asked for instead.
+      const has = !(error instanceof UpstreamError) ||
+        error.code !== METHOD_NOT_FOUND;
+      if (has) throw error;
+      return { kind: "unsupported" };
     }
   }
 

@@ -3,7 +3,9 @@ import type { ServerConfig } from "../../shared/config/model.ts";
 import { server as serverConfig } from "../../shared/_testing.ts";
 import { toolText } from "../_testing/tools.ts";
 import { type Recorder, recorder } from "../_testing/recorder.ts";
+import type { Fetch } from "../../shared/upstream/http_answers.ts";
 import { ScriptedServer } from "../_testing/scripted_server.ts";
+import { StatelessServer } from "../_testing/stateless_server.ts";
 import { until } from "../_testing/until.ts";
 import { waitOnTimer } from "../../shared/wait_on_timer.ts";
 import { PATIENCE, type Patience } from "./health.ts";
@@ -12,7 +14,7 @@ import {
   Supervisor,
   type SupervisorOptions,
 } from "./supervisor.ts";
-import { openUpstream } from "./upstream_session.ts";
+import { openServer } from "./open_server.ts";
 
 /** Nothing happens by itself in such a test, but for trying again. */
 const QUIET: Patience = {
@@ -34,29 +36,34 @@ class Watched implements AsyncDisposable {
   changes = 0;
 
   constructor(
-    readonly server: ScriptedServer,
+    readonly server: { readonly fetch: Fetch },
     patience: Partial<Patience> = {},
     config: Partial<ServerConfig> = {},
     predecessor?: ServerSnapshot,
   ) {
     const options: SupervisorOptions = {
-      open: (_server, onNotification, signal) =>
-        openUpstream({
-          url: "http://server.test/mcp",
-          fetch: server.fetch,
-          headers: () => Promise.resolve([]),
-          version: "1",
-          limits: {
-            initializeMs: 100,
-            listMs: 100,
-            pingMs: 100,
-            listBytes: 100_000,
-            items: 100,
-            pages: 10,
+      open: ({ era }, onNotification, signal, known) =>
+        openServer(
+          {
+            url: "http://server.test/mcp",
+            fetch: server.fetch,
+            headers: () => Promise.resolve([]),
+            version: "1",
+            limits: {
+              initializeMs: 100,
+              listMs: 100,
+              pingMs: 100,
+              listBytes: 100_000,
+              items: 100,
+              pages: 10,
+            },
+            onNotification,
+            now: () => performance.now(),
           },
-          onNotification,
-          now: () => performance.now(),
-        }, signal),
+          era,
+          known,
+          signal,
+        ),
       onChange: () => this.changes++,
       onRecovered: () => void this.recoveries++,
       log: this.log,
@@ -258,22 +265,13 @@ Deno.test("a server below the minimum is refused, and looked at again", async ()
   assertEquals(watched.now.introduction?.revision, "2024-11-05");
 });
 
-const NEVER_ASKED: readonly {
-  config: Partial<ServerConfig>;
-  state: string;
-}[] = [
-  { config: { state: "Disabled" }, state: "disabled" },
-  { config: { era: "stateless" }, state: "refused" },
-];
-for (const { config, state } of NEVER_ASKED) {
-  Deno.test(`a server with ${JSON.stringify(config)} is ${state}, unasked`, async () => {
-    const server = serverWith("a");
-    await using watched = new Watched(server, {}, config);
-    assertEquals(watched.now.state, state);
-    assertEquals(watched.now.tried, true);
-    assertEquals(server.seen, []);
-  });
-}
+Deno.test("a server that is disabled is never asked", async () => {
+  const server = serverWith("a");
+  await using watched = new Watched(server, {}, { state: "Disabled" });
+  assertEquals(watched.now.state, "disabled");
+  assertEquals(watched.now.tried, true);
+  assertEquals(server.seen, []);
+});
 
 Deno.test("a successor keeps the list of the same server until it has its own", async () => {
   const server = serverWith("a");
@@ -484,4 +482,140 @@ Deno.test("what a server listed for everybody goes when it lists by caller", asy
   await using again = new Watched(server, {}, {}, after.now);
   assertEquals(again.now.state, "connecting");
   await again.lists("a");
+});
+
+/** A server that can be replaced by another one while it runs. */
+class Place {
+  server: { readonly fetch: Fetch };
+  constructor(server: { readonly fetch: Fetch }) {
+    this.server = server;
+  }
+  readonly fetch: Fetch = (url, init) => this.server.fetch(url, init);
+}
+
+function statelessWith(...names: string[]): StatelessServer {
+  const server = new StatelessServer();
+  server.pages = { tools: [names.map((name) => toolText(name))] };
+  return server;
+}
+
+Deno.test("a stateless server is discovered, listed and listened to", async () => {
+  const server = statelessWith("a");
+  await using watched = new Watched(server);
+  await watched.lists("a");
+  assertEquals(watched.now.state, "ready");
+  assertEquals(watched.now.era, "stateless");
+  assertEquals(watched.now.introduction?.revision, "2026-07-28");
+  await until(() => server.listenCount === 1, "a subscription");
+  server.pages = { tools: [[toolText("b")]] };
+  server.notify("notifications/tools/list_changed");
+  await watched.lists("b");
+});
+
+Deno.test("a stateless server that tells of nothing is asked again and again", async () => {
+  const server = statelessWith("a");
+  server.agrees = [];
+  await using watched = new Watched(server, { checkMs: 5, relistMs: 20 });
+  await watched.lists("a");
+  server.pages = { tools: [[toolText("b")]] };
+  await watched.lists("b");
+});
+
+Deno.test("a server that has become stateless is noticed by what it refuses", async () => {
+  const old = serverWith("a");
+  const place = new Place(old);
+  await using watched = new Watched(place, { checkMs: 5 });
+  await watched.lists("a");
+  assertEquals(watched.now.era, "session");
+  place.server = statelessWith("b");
+  await watched.lists("b");
+  assertEquals(watched.now.era, "stateless");
+  assertEquals(
+    watched.log.records.some(({ message }) =>
+      message === "server speaks the other era"
+    ),
+    true,
+  );
+});
+
+Deno.test("a server that has got sessions again is noticed by what it refuses", async () => {
+  const place = new Place(statelessWith("a"));
+  await using watched = new Watched(place, { checkMs: 5 });
+  await watched.lists("a");
+  place.server = serverWith("b");
+  await watched.lists("b");
+  assertEquals(watched.now.era, "session");
+});
+
+Deno.test("a server with sessions is asked now and then whether it is stateless as well", async () => {
+  const old = serverWith("a");
+  const both = statelessWith("b");
+  let upgraded = false;
+  const server = {
+    fetch:
+      ((url, init) =>
+        upgraded && new Headers(init.headers).has("mcp-method")
+          ? both.fetch(url, init)
+          : old.fetch(url, init)) as Fetch,
+  };
+  await using watched = new Watched(server, { checkMs: 5, eraMs: 30 });
+  await watched.lists("a");
+  await until(() => old.count("server/discover") > 2, "more than one question");
+  // Asking disturbs nothing.
+  assertEquals(old.count("initialize"), 1);
+  assertEquals(watched.states, ["ready"]);
+  upgraded = true;
+  await watched.lists("b");
+  assertEquals(watched.now.era, "stateless");
+  await until(() => old.sessions.size === 0, "the session has ended");
+});
+
+Deno.test("the era of a server is kept while it is away", async () => {
+  const server = statelessWith("a");
+  await using watched = new Watched(server, {
+    checkMs: 5,
+    graceChecks: 1,
+    graceMs: 0,
+  });
+  await watched.lists("a");
+  server.down = true;
+  await watched.reaches("failed");
+  assertEquals(watched.now.era, "stateless");
+  assertEquals(watched.now.introduction?.era, "stateless");
+});
+
+Deno.test("a successor guesses the era, unless it is configured", async () => {
+  const server = statelessWith("a");
+  server.hangsOn = ["server/discover"];
+  const known: ServerSnapshot = {
+    server: serverConfig("s"),
+    state: "failed",
+    since: 0,
+    tried: true,
+    known: false,
+    era: "stateless",
+    items: { tools: [], prompts: [], resources: [], templates: [] },
+    problems: [],
+  };
+  await using guessing = new Watched(server, {}, {}, known);
+  assertEquals(guessing.now.era, "stateless");
+  await using told = new Watched(server, {}, { era: "session" }, known);
+  assertEquals(told.now.era, "session");
+});
+
+Deno.test("a supervisor takes note of the era that a server spoke with a caller", async () => {
+  const server = serverWith();
+  server.replies.set("initialize", () => new Response(null, { status: 401 }));
+  await using watched = new Watched(server, {}, {
+    prefix: "s_",
+    userSpecificList: true,
+  });
+  await watched.reaches("ready");
+  assertEquals(watched.now.era, undefined);
+  const { changes } = watched;
+  watched.supervisor.learnEra("stateless");
+  assertEquals(watched.now.era, "stateless");
+  assertEquals(watched.changes, changes + 1);
+  watched.supervisor.learnEra("stateless");
+  assertEquals(watched.changes, changes + 1);
 });

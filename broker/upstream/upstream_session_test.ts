@@ -263,14 +263,14 @@ const REFUSED = [
   {
     name: "the stateless era only, by method",
     reply: rpcError(-32601, 404),
-    kind: "below minimum",
-    says: "stateless era",
+    kind: "refused",
+    says: "HTTP 404: no (-32601)",
   },
   {
     name: "the stateless era only, by revision",
     reply: rpcError(-32022, 400),
-    kind: "below minimum",
-    says: "stateless era",
+    kind: "refused",
+    says: "HTTP 400: no (-32022)",
   },
   {
     name: "a JSON-RPC error",
