@@ -351,7 +351,7 @@ Deno.test("the metrics count servers, tools, streams and sessions", async () => 
   const { body } = await metrics.expose();
   for (
     const line of [
-      'mcp_gateway_servers{state="ready"} 1',
+      'mcp_gateway_servers{state="ready",era="session"} 1',
       'mcp_gateway_tools{server="a"} 2',
       "mcp_gateway_client_streams 1",
       "mcp_gateway_client_streams_waiting 0",
