@@ -9,6 +9,7 @@ const SCHEMA = '"inputSchema":{"type":"object"}';
 
 const LISTED = [
   { name: "arrays of types", schema: '{"type":["string","null"]}' },
+  { name: "a boolean schema", schema: "true" },
   { name: "a reference", schema: '{"$ref":"#/$defs/thing"}' },
   { name: "a number beyond doubles", schema: '{"maximum":1e400}' },
 ];

@@ -52,7 +52,7 @@ export type ToolFormsOutcome =
  * | with sessions | a need to be called as a task | as it is | left out |
  * | stateless | an `outputSchema` of something else than an object | in a schema of an object with it as `result`, or without it | as it is |
  * | with sessions | the same | without it | as it is |
- * | any | a property whose schema is true or false | `{}`, `{"not":{}}` | as it is |
+ * | stateless | a property whose schema is true or false | `{}`, `{"not":{}}` | as it is |
  *
  * Servers with sessions know nothing of `x-mcp-header`: a mistake in it is
  * nothing that their tool should be lost for. Common clients with sessions
@@ -84,7 +84,9 @@ export function toolForms(tool: Uint8Array, era: Era): ToolFormsOutcome {
     forms: {
       session: edited(tool, [
         ...(output ?? []),
-        ...plainSchemas(tool, output === undefined),
+        ...(era === "stateless"
+          ? plainSchemas(tool, output === undefined)
+          : []),
       ]),
       stateless: hidden
         ? null
