@@ -61,6 +61,10 @@ export interface BrokerOptions
   readonly instance: string;
   /** Told of a client session whose last stream ended. */
   readonly onSilent?: (session: string) => void;
+  /** Told of changes, once the streams here were told of them. */
+  readonly onChanges?: (changes: ViewChanges) => void;
+  /** Told of a session that has no stream here and should hear of a change. */
+  readonly onUntold?: (session: string, capability: ListCapability) => void;
   /** How large pages of clients' lists become; the defaults unless given. */
   readonly pages?: PageLimits;
   /** The gateway's version. */
@@ -229,7 +233,9 @@ export class Broker {
   #tellSession(session: string, kinds: readonly ListKind[]): void {
     for (const capability of capabilitiesOf(kinds)) {
       const method = changeNotification(capability);
-      this.hub.send(session, JSON.stringify({ jsonrpc: "2.0", method }));
+      const message = JSON.stringify({ jsonrpc: "2.0", method });
+      if (this.hub.send(session, message)) continue;
+      this.#options.onUntold?.(session, capability);
     }
   }
 
@@ -289,6 +295,7 @@ export class Broker {
       conflicts: merged.conflicts.length,
       told: this.#announce(changes),
     });
+    this.#options.onChanges?.(changes);
   }
 
   /** Tells clients what changed for them; returns how many were told what. */

@@ -315,6 +315,7 @@ Deno.test("the internal pages tell whether the broker is ready, and why not", as
   const pages = internalPages({
     broker: world.broker,
     held: { opened: () => Promise.resolve(false) },
+    lateNews: { serve: () => Promise.resolve(new Response(null)) },
     forwarded: () => new Response(null),
     configProblems: () => [],
     draining: draining.signal,

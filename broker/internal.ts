@@ -14,6 +14,7 @@ import type { Broker } from "./broker.ts";
 import { serveCatalog } from "./catalog/serve.ts";
 import { FORWARDED_PATH } from "./era_bridge/owner.ts";
 import type { HeldStreams } from "./held_streams/held_streams.ts";
+import { LATE_NEWS_PATH, type LateNews } from "./notifications/late_news.ts";
 import { serveHint } from "./held_streams/hint.ts";
 
 /** The broker's part of an internal listener. */
@@ -34,6 +35,8 @@ export interface InternalOptions {
   readonly broker: Broker;
   /** Streams of servers. */
   readonly held: Pick<HeldStreams, "opened">;
+  /** Takes news of lists from other brokers. */
+  readonly lateNews: Pick<LateNews, "serve">;
   /** Takes requests that other brokers pass on. */
   readonly forwarded: RouteHandler;
   /** What is translated between the eras; not told unless given. */
@@ -46,7 +49,15 @@ export interface InternalOptions {
 
 /** Makes the pages. */
 export function internalPages(options: InternalOptions): InternalPages {
-  const { broker, held, forwarded, bridge, configProblems, draining } = options;
+  const {
+    broker,
+    held,
+    lateNews,
+    forwarded,
+    bridge,
+    configProblems,
+    draining,
+  } = options;
   const ready = (): Readiness => {
     const reasons = [
       ...(draining.aborted ? ["draining"] : []),
@@ -75,6 +86,7 @@ export function internalPages(options: InternalOptions): InternalPages {
     },
     posts: {
       [HELD_STREAMS_PATH]: (request) => serveHint(request, held),
+      [LATE_NEWS_PATH]: (request) => lateNews.serve(request),
       [FORWARDED_PATH]: forwarded,
     },
   };

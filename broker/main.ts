@@ -36,6 +36,7 @@ import { HeldStreams } from "./held_streams/held_streams.ts";
 import { internalUrl } from "./held_streams/internal_url.ts";
 import { placeInStore } from "./held_streams/place.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
+import { LateNews } from "./notifications/late_news.ts";
 import { BROKER_OPTIONS } from "./options.ts";
 import { Relay } from "./relay/relay.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
@@ -75,6 +76,8 @@ async function start(
     instance,
     onSilent: (session) => held.release(session),
     onRecovered: (server) => held.reopen(server),
+    onChanges: (changes) => lateNews.changed(changes),
+    onUntold: (session, capability) => lateNews.changedFor(session, capability),
     pages: { items: options.listPageItems, bytes: LIMITS.listPageBytes },
     version: VERSION,
     settleMs: SETTLE_MS,
@@ -105,6 +108,16 @@ async function start(
     broker: instance,
     ...internalUrl(options.internalUrl, options.internalListen),
   };
+  const lateNews = new LateNews({
+    here: instance,
+    listenerOf: (session) => sessions.listener(session),
+    hub: broker.hub,
+    hashOf: (view, capability) =>
+      broker.catalog.state?.views.get(view)?.hash(capability),
+    fetch: (url, init) => fetch(url, init),
+    now: () => performance.now(),
+    log,
+  });
   const held = new HeldStreams({
     ...access,
     sessions,
@@ -159,6 +172,7 @@ async function start(
   const pages = internalPages({
     broker,
     held,
+    lateNews,
     forwarded: (request) =>
       serveForwarded(request, (own) => handler(own), keys, Date.now()),
     bridge: () => {
@@ -202,6 +216,7 @@ async function start(
       version: VERSION,
       log,
       endBackends,
+      onListed: (...given) => lateNews.listed(...given),
       onEnded: (session) => broker.callerLists.forget(session),
     }),
     statelessEra: statelessEraEndpoint({
@@ -249,7 +264,12 @@ async function start(
   });
   life.onDrain("servers", async () => {
     await Promise.all([held.close(), toSession.close()]);
-    await Promise.all([broker.close(), ender.finish(), relay.finish()]);
+    await Promise.all([
+      broker.close(),
+      ender.finish(),
+      relay.finish(),
+      lateNews.finish(),
+    ]);
     http.close();
     gateway?.close();
   });

@@ -29,6 +29,7 @@ import { type BatchGateway, callThrough } from "../batches/gateway_calls.ts";
 import type { BatchHead } from "../batches/gateway_request.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
+import { kindListedBy, KINDS, type ListCapability } from "../catalog/kinds.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
 import { ClientPresence } from "../client_presence.ts";
 import type { ToStateless } from "../era_bridge/bridged_call.ts";
@@ -91,6 +92,12 @@ export interface SessionEraOptions {
   readonly endBackends: (
     backends: readonly OpenBackend[],
     authorization: string | undefined,
+  ) => void;
+  /** Told of a list that a session is given. */
+  readonly onListed?: (
+    session: ClientSession,
+    view: string,
+    capability: ListCapability,
   ) => void;
   /** Told of a session that its client has ended. */
   readonly onEnded?: (session: string) => void;
@@ -310,9 +317,16 @@ class Endpoint {
     client: ListClient,
     sender: Sender,
   ): Promise<Answer> {
-    return request.method === "logging/setLevel"
-      ? await this.#setLogLevel(body, request, sender)
-      : await answerRequest(body, request, client, this.#options.lists);
+    if (request.method === "logging/setLevel") {
+      return await this.#setLogLevel(body, request, sender);
+    }
+    const kind = kindListedBy(request.method);
+    if (kind !== undefined) {
+      const { capability } = KINDS[kind];
+      // Before it is put together: what changes meanwhile is news.
+      this.#options.onListed?.(sender.session, client.view.key, capability);
+    }
+    return await answerRequest(body, request, client, this.#options.lists);
   }
 
   /** Of each server that has log messages, now and when it is next opened. */

@@ -332,6 +332,49 @@ for (const store of stores) {
     },
   );
 
+  provesOn(
+    store,
+    `a client that is told by one broker and given the old list by another is told again`,
+    async () => {
+      await using world = await startWorld(store);
+      const { gateway, bare } = world;
+      const { brokerUrls, brokerInternalUrls } = gateway.local;
+      const isListed = async (at: number, tool: string) => {
+        const url = new URL("/catalog", brokerInternalUrls[at]);
+        const { tools } = await (await fetch(url)).json();
+        return Object.hasOwn(tools, tool);
+      };
+      /** Lists another tool; only one of the brokers is told so. */
+      const change = (tool: string, session: string) => {
+        bare.pages = [[{ name: tool }]];
+        bare.tell(session, { jsonrpc: "2.0", method: CHANGED });
+      };
+      const sessions = [...bare.sessions];
+      assertEquals(sessions.length, REPLICAS);
+      change("first", sessions[0]!);
+      let early = -1;
+      await eventually(async () => {
+        const listed = [await isListed(0, "first"), await isListed(1, "first")];
+        early = listed.indexOf(true);
+        assert(early >= 0, "no broker has read the list");
+      });
+      const late = 1 - early;
+      change("first", sessions[1]!);
+      await eventually(async () => assert(await isListed(late, "first")));
+
+      const client = await gateway.connect();
+      await using listener = await atBroker(client, brokerUrls[early]!)
+        .listen();
+      change("second", sessions[0]!);
+      await listener.nextOf(CHANGED);
+      const elsewhere = atBroker(client, brokerUrls[late]!);
+      assertEquals(await elsewhere.toolNames(), ["p_echo", "first"]);
+      change("second", sessions[1]!);
+      await listener.nextOf(CHANGED);
+      assertEquals(await elsewhere.toolNames(), ["p_echo", "second"]);
+    },
+  );
+
   for (const secondStream of ["refused", "takes over"] as const) {
     provesOn(
       store,
