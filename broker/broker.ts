@@ -24,6 +24,7 @@ import {
   changeNotification,
   KINDS,
   LIST_CAPABILITIES,
+  LIST_KINDS,
   type ListCapability,
   type ListKind,
   NO_ITEMS,
@@ -180,6 +181,24 @@ export class Broker {
       one.server.name === server &&
       isObject(one.introduction?.capabilities[capability])
     );
+  }
+
+  /** Whether a server tells of updates of resources, as far as is known. */
+  tellsUpdates(server: string): boolean {
+    const introduction = this.#fleet.snapshots.find((one) =>
+      one.server.name === server
+    )?.introduction;
+    if (introduction === undefined) return true;
+    const resources = introduction.capabilities["resources"];
+    return isObject(resources) && resources["subscribe"] === true;
+  }
+
+  /**
+   * Looks at a server that did not answer a call as one of its era does: all
+   * of its lists are read again, which finds out what it is by now.
+   */
+  doubt(server: string): void {
+    this.#fleet.relist(server, LIST_KINDS);
   }
 
   /**
