@@ -8,7 +8,7 @@ import {
   result,
   type StatelessAnswer,
   StatelessServers,
-} from "../../_testing/stateless_server.ts";
+} from "../../_testing/stateless_servers.ts";
 import { until } from "../../_testing/until.ts";
 import {
   watchResourcesStateless,
