@@ -111,7 +111,7 @@ export class Broker {
       ...options,
       open: options.openAsCaller,
       eraOf: (server) => this.#eraOf(server),
-      onEra: (server, era) => this.#fleet.learnEra(server, era),
+      onEra: (server, spoken) => this.#fleet.learnEra(server, spoken),
       onLate: (session, kinds) => this.#tell(session, kinds),
     });
     this.ownItems = callerItems(
@@ -360,12 +360,13 @@ function describeVirtual(
 
 /** A server's snapshot as the merge wants it. */
 function listOf(snapshot: ServerSnapshot): ServerList {
-  const { server, state, known, items, era, introduction } = snapshot;
+  const { server, state, known, items, era, sessions, introduction } = snapshot;
   return {
     server: server.name,
     listed: isListed(state),
     pending: !known && state !== "refused" && state !== "disabled",
     ...(era === undefined ? {} : { era }),
+    ...(sessions ? { sessions } : {}),
     ...(introduction === undefined ? {} : { revision: introduction.revision }),
     ...(introduction?.instructions === undefined
       ? {}
@@ -391,6 +392,7 @@ function describeServer(
     state: snapshot.state,
     since: new Date(snapshot.since).toISOString(),
     ...(snapshot.era === undefined ? {} : { era: snapshot.era }),
+    ...(snapshot.sessions ? { sessions: true } : {}),
     ...(introduction === undefined ? {} : {
       revision: introduction.revision,
       serverInfo: introduction.serverInfo,
