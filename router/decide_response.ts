@@ -4,6 +4,7 @@
  * @module
  */
 
+import { UNPREPARED_POLICY } from "../shared/envoy/prepared_routes.ts";
 import type { Refusal } from "../shared/errors.ts";
 import { ANSWERED_BY_HEADER, BROKER_DESTINATION } from "../shared/headers.ts";
 import type { HeaderEntry } from "./answer.ts";
@@ -333,6 +334,13 @@ function refuseLocal(
   { headers, codeDetails }: ResponseHead,
   serverName: string,
 ): Refused {
+  if (codeDetails?.includes(`[${UNPREPARED_POLICY}]`)) {
+    return {
+      kind: "refuse",
+      refusal: { kind: "server unreachable", detail: serverName },
+      headers: [],
+    };
+  }
   switch (status) {
     case 401:
     case 403:
@@ -344,6 +352,13 @@ function refuseLocal(
         headers: headers.filter(([name]) =>
           POLICY_HEADERS.includes(name) || name.startsWith("x-ratelimit-")
         ),
+      };
+    // A filter before ours takes bodies in whole, up to a limit of its own.
+    case 413:
+      return {
+        kind: "refuse",
+        refusal: { kind: "body too large" },
+        headers: [],
       };
     case 504:
     case 408:

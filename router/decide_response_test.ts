@@ -53,6 +53,20 @@ const cases: readonly {
     want: "pass",
   },
   {
+    name: "a route that Istio has not made ready is a server not reached yet",
+    head: head(
+      403,
+      [TEXT],
+      "rbac_access_denied_matched_policy[mcp_gateway_route_not_ready]",
+    ),
+    want: "server unreachable",
+  },
+  {
+    name: "another policy's refusal is not",
+    head: head(403, [TEXT], "rbac_access_denied_matched_policy[theirs]"),
+    want: "server refused 403",
+  },
+  {
     name: "the broker's 404 to a call is nobody's lost session",
     head: head(
       404,
@@ -349,6 +363,11 @@ const brokerCases: readonly {
     name: "Envoy's 503 in its place is refused",
     head: head(503, [TEXT], "no_healthy_upstream"),
     want: "server unreachable",
+  },
+  {
+    name: "a 413 of Envoy's buffer, before the router was asked",
+    head: head(413, [TEXT], "request_payload_too_large"),
+    want: "body too large",
   },
 ];
 

@@ -119,15 +119,18 @@ Deno.test("on Istio a body is taken in before the router is asked, and neither w
   const filters = patches(attachments().get(FILTER), "HTTP_FILTER");
   // Each goes first, so the last one is in front.
   assertEquals(filters.map((one) => at(one, "patch.value.name")), [
+    "mcp_gateway.prepared_routes",
     "envoy.filters.http.ext_proc",
     "envoy.filters.http.buffer",
   ]);
   for (const one of filters) {
     assertEquals(at(one, "patch.operation"), "INSERT_FIRST");
-    assertEquals(at(one, "patch.value.disabled"), true);
     assertEquals(at(one, "match.listener.portNumber"), 80);
   }
-  const router = at(filters[0], "patch.value.typed_config");
+  for (const one of filters.slice(1)) {
+    assertEquals(at(one, "patch.value.disabled"), true);
+  }
+  const router = at(filters[1], "patch.value.typed_config");
   for (
     const [path, want] of Object.entries({
       "grpc_service.envoy_grpc.cluster_name":
@@ -212,6 +215,7 @@ Deno.test("on Istio a server's own rule sends it what is meant for it, once", ()
     route: { name: "team.weather.0", action: "ROUTE" },
   });
   assertEquals(at(patch, "patch.value"), {
+    metadata: { filter_metadata: { mcp_gateway: { server: "team/weather" } } },
     request_headers_to_remove: [
       "authorization",
       "cookie",

@@ -17,6 +17,11 @@
  * | Host of the server's URL | the same, unless the HTTPRoute sets one | discovery and calls look alike to the server |
  * | no retries at a server | what was never sent only, there and at the broker | Istio's default sends a call again that was answered 503, and it may have run; a merge cannot remove the policy, only narrow it |
  *
+ * Istio learns of a registration when the router does, and is slower. What is
+ * steered to a rule that is not merged into yet would bring the server what a
+ * client shows the gateway: a filter refuses it, and the router says that it may
+ * be tried again. It needs Istio 1.26.
+ *
  * The rule is found by its host, which is nobody else's, and by the name that
  * Istio gives its routes, `namespace.name.index` or the rule's own. At other
  * hosts of the same HTTPRoute, nothing is changed.
@@ -28,6 +33,10 @@ import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../shared/kube/object.ts";
 import { extProcFilter } from "../../shared/envoy/ext_proc.ts";
 import { any, type JsonObject } from "../../shared/envoy/json.ts";
+import {
+  preparedFor,
+  preparedRoutesFilter,
+} from "../../shared/envoy/prepared_routes.ts";
 import { NEVER_FORWARDED } from "../../shared/envoy/route.ts";
 import type { Gateway } from "../resources/gateway.ts";
 import { ISTIO_GROUP } from "../resources/groups.ts";
@@ -82,6 +91,7 @@ export function istioAttachments(
     envoyFilter(served, base, [
       listenerPatch(served, world),
       // Each is put first: the buffer, which comes last here, ends up in front.
+      filterPatch(served, preparedRoutesFilter()),
       filterPatch(served, routerFilter(served, world)),
       filterPatch(served, bufferFilter(served, world)),
       hostPatch(served, served.publicHost),
@@ -230,6 +240,7 @@ function serverPatch(
     served,
     { name: istioRouteName(route, rule), action: "ROUTE" },
     {
+      ...preparedFor(server.name),
       request_headers_to_remove: [
         ...(keepsAuthorization(served, registration.meta)
           ? []
