@@ -27,13 +27,7 @@ export async function resolveForClient(
   client: ListClient,
   ownItems?: OwnItems,
 ): Promise<CallResolution> {
-  const resolution = resolveCall(
-    body,
-    request,
-    table,
-    client.view,
-    client.era ?? "session",
-  );
+  const resolution = resolveCall(body, request, table, client.view);
   if (resolution.kind === "refused" || ownItems === undefined) {
     return resolution;
   }

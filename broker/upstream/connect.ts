@@ -79,7 +79,5 @@ export function connectAsCaller(
       server.era,
       known,
       signal,
-      // Others know already.
-      known === undefined,
     );
 }

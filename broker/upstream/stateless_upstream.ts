@@ -72,7 +72,6 @@ export async function openStateless(
 
 class StatelessUpstream implements UpstreamSession {
   readonly introduction: Discovered;
-  readonly hasId = false;
   readonly kinds: readonly ListKind[];
   readonly #exchange: StatelessExchange;
   readonly #options: UpstreamOptions;

@@ -9,16 +9,10 @@ import { isObject, member } from "../jsonrpc/parsed.ts";
 import type { Era, StatelessRevision, UpstreamRevision } from "../mcp.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
-/** What eras a server was found to speak. */
-export interface SpokenEras {
+/** A server as it introduced itself. */
+export interface Introduction {
   /** The era it speaks with us. */
   readonly era: Era;
-  /** Whether it keeps sessions too, where that is the stateless one. */
-  readonly sessions?: boolean;
-}
-
-/** A server as it introduced itself. */
-export interface Introduction extends SpokenEras {
   /** The revision it speaks with us. */
   readonly revision: UpstreamRevision | StatelessRevision;
   /** What it declared. */
@@ -46,7 +40,7 @@ const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
 export function readSelf(
   result: Readonly<Record<string, unknown>>,
   info: unknown,
-): Omit<Introduction, keyof SpokenEras | "revision"> {
+): Omit<Introduction, "era" | "revision"> {
   const capabilities = member(result, "capabilities");
   if (
     !isObject(capabilities) ||

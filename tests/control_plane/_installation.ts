@@ -14,15 +14,19 @@ import { programArgs, programReady } from "../../shared/local/programs.ts";
 import { startEveryFeatureV2 } from "../fixtures/every_feature_v2.ts";
 import { startSdkV1Server } from "../fixtures/sdk_v1_server.ts";
 import { answers, Cluster } from "./_cluster.ts";
-import { HOME, sourceArgs, TEAM, writeServiceAccount } from "./_controller.ts";
+import type { KubeObject } from "./_client.ts";
+import { HOME, sourceArgs, writeServiceAccount } from "./_controller.ts";
+import { until } from "./_kube.ts";
 import type { KubeTools } from "./_kube_tools.ts";
 import { nameHosts } from "./_network.ts";
-import { manifestFiles } from "./_world.ts";
+import { manifestFiles, MANIFESTS_DIR } from "./_world.ts";
 
-/** The Gateway's name. */
-export const GATEWAY = "gw";
-/** Host that clients use. */
-export const PUBLIC_HOST = "mcp.example.test";
+/** The Gateway of our samples. */
+export const GATEWAY = "mcp";
+/** A team's namespace, of our samples. */
+export const TEAM = "weather-team";
+/** Host that clients use, of our samples. */
+export const PUBLIC_HOST = "mcp.example.com";
 /** Where clients connect. */
 export const URL_FOR_CLIENTS = `http://${PUBLIC_HOST}/mcp`;
 
@@ -34,7 +38,8 @@ export const ADDRESS = {
   features: "10.96.10.4",
 } as const;
 const PORT = {
-  broker: 8080,
+  // Not the Service's: Envoy Gateway takes that one of every address.
+  broker: 18080,
   brokerInternal: 9090,
   router: 50051,
   routerInternal: 9091,
@@ -113,17 +118,92 @@ export class Installation implements AsyncDisposable {
     });
   }
 
-  /** The last lines of all programs, for a test that failed. */
-  get lastLines(): string {
-    const ours = Object.values(this.programs).flatMap(({ name, log }) =>
-      log.slice(-SHOWN_LINES).map((line) => `${name}: ${line}`)
-    );
-    return [this.cluster.lastLines, ...ours].join("\n");
+  /** Applies one of the manifests' samples as it is. */
+  async applySample(name: string): Promise<void> {
+    await this.cluster.admin.applyFile(`${MANIFESTS_DIR}/samples/${name}.yaml`);
+  }
+
+  /** Applies what leads to a second server of that team, not registered. */
+  async routeToFeatures(): Promise<void> {
+    const { admin } = this.cluster;
+    await admin.apply({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { name: "features", namespace: TEAM },
+      spec: {
+        parentRefs: [{
+          name: GATEWAY,
+          namespace: HOME,
+          sectionName: "servers",
+        }],
+        hostnames: ["features.mcp.local"],
+        rules: [{ backendRefs: [{ name: "features", port: SERVER_PORT }] }],
+      },
+    });
+    // As the sample's, for Envoy Gateway alone.
+    await admin.apply({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "ReferenceGrant",
+      metadata: { name: "features", namespace: TEAM },
+      spec: {
+        from: [{
+          group: "gateway.networking.k8s.io",
+          kind: "HTTPRoute",
+          namespace: HOME,
+        }],
+        to: [{ group: "", kind: "Service", name: "features" }],
+      },
+    });
+  }
+
+  /** The last lines of all programs and of others, for a test that failed. */
+  lastLines(...others: readonly LocalProcess[]): string {
+    const more = [...Object.values(this.programs), ...others].flatMap((
+      { name, log },
+    ) => log.slice(-SHOWN_LINES).map((line) => `${name}: ${line}`));
+    return [this.cluster.lastLines, ...more].join("\n");
   }
 
   /** Ends all of it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#owned.disposeAsync();
+  }
+}
+
+/** A team's registration of one of its servers. */
+export function registration(
+  name: string,
+  spec: Readonly<Record<string, unknown>> = {},
+): KubeObject {
+  return {
+    apiVersion: "mcp.kuadrant.io/v1",
+    kind: "MCPServerRegistration",
+    metadata: { name, namespace: TEAM },
+    spec: { targetRef: { name }, ...spec },
+  };
+}
+
+/** Waits until a condition of an object is as wanted; returns its message. */
+export async function untilCondition(
+  { cluster }: Installation,
+  object: KubeObject,
+  type: string,
+  want: string,
+): Promise<string> {
+  let have = "no condition";
+  try {
+    return await until(want, async () => {
+      const { status } = await cluster.admin.get(object);
+      const found = status?.conditions?.find((one: { type: string }) =>
+        one.type === type
+      );
+      have = `${found?.status} ${found?.reason}: ${found?.message}`;
+      return `${found?.status} ${found?.reason}` === want
+        ? String(found.message)
+        : undefined;
+    });
+  } catch (cause) {
+    throw new Error(`${cause}; ${type} is ${have}`, { cause });
   }
 }
 
@@ -185,13 +265,15 @@ async function applyObjects(cluster: Cluster): Promise<void> {
     name: "mcp-gateway",
     address: ADDRESS.gateway,
     ports: [
-      { name: "http", port: PORT.broker, appProtocol: "http" },
+      { name: "http", port: 8080, appProtocol: "http" },
       { name: "grpc", port: PORT.router, appProtocol: "grpc" },
     ],
   });
   for (const file of rest) await cluster.admin.applyFile(file);
   // They may name its ports otherwise.
-  await applyEndpoints(cluster, HOME, "mcp-gateway", ADDRESS.gateway);
+  await applyEndpoints(cluster, HOME, "mcp-gateway", ADDRESS.gateway, {
+    8080: PORT.broker,
+  });
   await cluster.createNamespace(TEAM);
   for (const name of ["weather", "features"] as const) {
     await applyService(cluster, {
@@ -226,12 +308,13 @@ async function applyService(
   await applyEndpoints(cluster, namespace, name, address);
 }
 
-/** Has a Service lead to its own address. */
+/** Has a Service lead to its own address, at its own ports or others. */
 async function applyEndpoints(
   { admin }: Cluster,
   namespace: string,
   name: string,
   address: string,
+  targets: Readonly<Record<number, number>> = {},
 ): Promise<void> {
   const { spec } = await admin.get({
     apiVersion: "v1",
@@ -249,7 +332,7 @@ async function applyEndpoints(
     addressType: "IPv4",
     ports: (spec.ports as ServicePort[]).map(({ name, port }) => ({
       name,
-      port,
+      port: targets[port] ?? port,
       protocol: "TCP",
     })),
     endpoints: [{ addresses: [address], conditions: { ready: true } }],
