@@ -24,6 +24,7 @@ import {
   changeNotification,
   KINDS,
   LIST_CAPABILITIES,
+  LIST_KINDS,
   type ListCapability,
   type ListKind,
   NO_ITEMS,
@@ -110,7 +111,7 @@ export class Broker {
       ...options,
       open: options.openAsCaller,
       eraOf: (server) => this.#eraOf(server),
-      onEra: (server, era) => this.#fleet.learnEra(server, era),
+      onEra: (server, spoken) => this.#fleet.learnEra(server, spoken),
       onLate: (session, kinds) => this.#tell(session, kinds),
     });
     this.ownItems = callerItems(
@@ -180,6 +181,24 @@ export class Broker {
       one.server.name === server &&
       isObject(one.introduction?.capabilities[capability])
     );
+  }
+
+  /** Whether a server tells of updates of resources, as far as is known. */
+  tellsUpdates(server: string): boolean {
+    const introduction = this.#fleet.snapshots.find((one) =>
+      one.server.name === server
+    )?.introduction;
+    if (introduction === undefined) return true;
+    const resources = introduction.capabilities["resources"];
+    return isObject(resources) && resources["subscribe"] === true;
+  }
+
+  /**
+   * Looks at a server that did not answer a call as one of its era does: all
+   * of its lists are read again, which finds out what it is by now.
+   */
+  doubt(server: string): void {
+    this.#fleet.relist(server, LIST_KINDS);
   }
 
   /**
@@ -341,12 +360,13 @@ function describeVirtual(
 
 /** A server's snapshot as the merge wants it. */
 function listOf(snapshot: ServerSnapshot): ServerList {
-  const { server, state, known, items, era, introduction } = snapshot;
+  const { server, state, known, items, era, sessions, introduction } = snapshot;
   return {
     server: server.name,
     listed: isListed(state),
     pending: !known && state !== "refused" && state !== "disabled",
     ...(era === undefined ? {} : { era }),
+    ...(sessions ? { sessions } : {}),
     ...(introduction === undefined ? {} : { revision: introduction.revision }),
     ...(introduction?.instructions === undefined
       ? {}
@@ -372,6 +392,7 @@ function describeServer(
     state: snapshot.state,
     since: new Date(snapshot.since).toISOString(),
     ...(snapshot.era === undefined ? {} : { era: snapshot.era }),
+    ...(snapshot.sessions ? { sessions: true } : {}),
     ...(introduction === undefined ? {} : {
       revision: introduction.revision,
       serverInfo: introduction.serverInfo,

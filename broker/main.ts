@@ -28,6 +28,8 @@ import { ANSWER_PATIENCE } from "./batches/call_answer.ts";
 import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { Broker } from "./broker.ts";
 import { serveForwarded } from "./era_bridge/owner.ts";
+import { assembleToStateless } from "./era_bridge/to_stateless/assemble.ts";
+import { toStatelessMetrics } from "./era_bridge/to_stateless/metrics.ts";
 import { toSessionMetrics } from "./era_bridge/to_session/metrics.ts";
 import { ToSessionBridge } from "./era_bridge/to_session/to_session.ts";
 import { brokerHandler, type Handler } from "./handler.ts";
@@ -124,6 +126,10 @@ async function start(
     place: placeInStore(sessions, here, log),
     subscriptions: async (session) =>
       (await sessions.standing(session)).subscriptions,
+    watches: {
+      look: (...session) => toStateless.watches.look(...session),
+      release: (session) => toStateless.watches.release(session),
+    },
     hub: broker.hub,
     servers,
     relist: (...changed) => broker.relist(...changed),
@@ -167,6 +173,26 @@ async function start(
     log,
   });
   bridged.show(toSession);
+  const carried = toStatelessMetrics(metrics);
+  const toStateless = assembleToStateless({
+    ...access,
+    ...carried,
+    sessions,
+    keys,
+    here,
+    hub: broker.hub,
+    servers,
+    eraOf: (server) => broker.catalog.routes?.eraOf(server),
+    tells: ({ name }) => broker.tellsUpdates(name),
+    look: (session, server) => held.opened(session, server),
+    onDoubt: (server) => broker.doubt(server),
+    relist: (...changed) => broker.relist(...changed),
+    clientInfo: { name: "mcp-gateway", version: VERSION },
+    fetchBroker: (url, init) => fetch(url, init),
+    now: Date.now,
+    log,
+  });
+  carried.show(toStateless);
   const gateway = options.gatewayUrl && throughGateway(options.gatewayUrl, log);
   let configProblems: readonly string[] = [];
   const pages = internalPages({
@@ -212,12 +238,17 @@ async function start(
       relay,
       gateway,
       logs: (server) => broker.declares(server, "logging"),
+      toStateless: toStateless.bridge.carry,
+      hear: (message) => toStateless.bridge.hear(message),
       ownItems: broker.ownItems,
       version: VERSION,
       log,
       endBackends,
       onListed: (...given) => lateNews.listed(...given),
-      onEnded: (session) => broker.callerLists.forget(session),
+      onEnded: (session) => {
+        broker.callerLists.forget(session);
+        toStateless.bridge.endSession(session);
+      },
     }),
     statelessEra: statelessEraEndpoint({
       catalog: broker.catalog,
@@ -229,7 +260,10 @@ async function start(
       version: VERSION,
       ownItems: broker.ownItems,
       toSession: (call) => toSession.call(call),
-      watches: { session: (watch) => toSession.watch(watch) },
+      watches: {
+        session: (watch) => toSession.watch(watch),
+        stateless: toStateless.watchResources,
+      },
     }),
     maxBodyBytes: options.maxBodyBytes,
     now: Date.now,
@@ -263,7 +297,12 @@ async function start(
     await stopped;
   });
   life.onDrain("servers", async () => {
-    await Promise.all([held.close(), toSession.close()]);
+    await Promise.all([
+      held.close(),
+      toSession.close(),
+      toStateless.bridge.close(),
+    ]);
+    toStateless.watches.close();
     await Promise.all([
       broker.close(),
       ender.finish(),

@@ -19,7 +19,7 @@ import { type View, WHOLE_CATALOG } from "./catalog/views.ts";
 export interface ResolvedCall {
   /** Who is to answer. */
   readonly server: ServerConfig;
-  /** The era that it speaks; undefined where nobody knows yet. */
+  /** The era in which it is to be asked; undefined where nobody knows yet. */
   readonly era: Era | undefined;
   /** What the call is about. */
   readonly target: TargetKind;
@@ -43,12 +43,14 @@ export type CallResolution =
  * @param body The body that the request stands in.
  * @param table Who owns what.
  * @param view What of the catalog the client sees.
+ * @param era The client's.
  */
 export function resolveCall(
   body: Uint8Array,
   request: RequestMessage,
   table: RouteTable,
   view: View,
+  era: Era,
 ): CallResolution {
   const asked = callTarget(body, request);
   switch (asked.kind) {
@@ -67,7 +69,7 @@ export function resolveCall(
         kind: "call",
         call: {
           server,
-          era: table.eraOf(server),
+          era: table.eraFor(server, era),
           target,
           name,
           named,

@@ -27,7 +27,13 @@ export async function resolveForClient(
   client: ListClient,
   ownItems?: OwnItems,
 ): Promise<CallResolution> {
-  const resolution = resolveCall(body, request, table, client.view);
+  const resolution = resolveCall(
+    body,
+    request,
+    table,
+    client.view,
+    client.era ?? "session",
+  );
   if (resolution.kind === "refused" || ownItems === undefined) {
     return resolution;
   }

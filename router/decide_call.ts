@@ -122,7 +122,7 @@ export function decideCall(
     id,
     ...(paramHeaders === undefined ? {} : { paramHeaders }),
   };
-  const serverEra = table.eraOf(server) ??
+  const serverEra = table.eraFor(server, era) ??
     (era === "session" ? era : undefined);
   if (serverEra === undefined) return refuse({ kind: "catalog unavailable" });
   if (serverEra !== era) return { kind: "bridge", ...call };

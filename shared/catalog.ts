@@ -61,6 +61,11 @@ export interface CatalogServer {
    * where it was never reached.
    */
   readonly era?: Era;
+  /**
+   * Whether a server of the stateless era keeps sessions too, for clients that
+   * want one: then it speaks with each client in the client's own era.
+   */
+  readonly sessions?: boolean;
 }
 
 /** Everything the broker tells the router. */

@@ -53,6 +53,8 @@ export type RefusalKind =
   | "server unreachable"
   | "connection lost"
   | "server refused"
+  | "invalid answer"
+  | "input missing"
   | "credential missing"
   | "server timed out"
   | "session lost"
@@ -205,6 +207,17 @@ const TABLE: Readonly<Record<RefusalKind, RefusalRow>> = {
     status: 502,
     code: -32603,
     message: "MCP server refused the request",
+  },
+  "invalid answer": {
+    status: 502,
+    code: -32603,
+    message: "MCP server gave an answer that is not MCP; the call may have run",
+  },
+  // It asked for something, and there is no way to tell it that there is none.
+  "input missing": {
+    status: 200,
+    code: -32603,
+    message: "MCP server needs something that its client did not give",
   },
   "credential missing": {
     status: 502,

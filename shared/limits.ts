@@ -154,6 +154,8 @@ export interface Limits {
   readonly parkMs: number;
   /** Characters of questions and answers that one broker keeps for clients. */
   readonly parkedBytes: number;
+  /** Milliseconds after a server's question in which others join it. */
+  readonly askTogetherMs: number;
   /** Times that a client is asked in one call. */
   readonly questionRounds: number;
   /** Sessions that one broker holds for clients of the stateless era. */
@@ -216,6 +218,7 @@ export const LIMITS: Limits = {
   parkedCalls: 1_000,
   parkMs: 5 * MINUTE,
   parkedBytes: 64 * MIB,
+  askTogetherMs: 25,
   questionRounds: 16,
   bridgeSessions: 2_000,
   bridgeSessionsPerIdentity: 32,

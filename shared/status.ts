@@ -47,6 +47,8 @@ export interface ServerStatus {
   readonly since: string;
   /** The era it speaks, once known. */
   readonly era?: Era;
+  /** Whether it keeps sessions too, where that is the stateless one. */
+  readonly sessions?: boolean;
   /** The negotiated revision, once known. */
   readonly revision?: string;
   /** Its name and version as it introduced itself. */

@@ -33,7 +33,10 @@ import { waitOnTimer } from "../../shared/wait_on_timer.ts";
 import { Hub } from "../notifications/hub.ts";
 import type { MessageSource } from "../../shared/relay/routed_id.ts";
 import type { Relayed } from "../relay/relay.ts";
-import { sessionEraEndpoint } from "../session_era/endpoint.ts";
+import {
+  sessionEraEndpoint,
+  type SessionEraOptions,
+} from "../session_era/endpoint.ts";
 import { statelessEraEndpoint } from "../stateless_era/endpoint.ts";
 import { Listens } from "../listens/listens.ts";
 import type { Watches } from "../listens/watch_for_listen.ts";
@@ -63,6 +66,7 @@ export interface Bridges {
   readonly toStateless?: ToStateless;
   readonly toSession?: ToSession;
   readonly watches?: Watches;
+  readonly hear?: SessionEraOptions["hear"];
 }
 
 /** A broker's public side, without servers: their lists are put in by hand. */
@@ -137,6 +141,7 @@ export class Front {
         },
         gateway,
         toStateless: this.#bridges.toStateless,
+        hear: this.#bridges.hear,
         logs: (server) => server === "weather",
         version: "1",
         log: this.log,

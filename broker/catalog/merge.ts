@@ -44,6 +44,8 @@ export interface ServerList {
   readonly pending: boolean;
   /** The era it speaks, last known. */
   readonly era?: Era;
+  /** Whether it keeps sessions too, where that is the stateless one. */
+  readonly sessions?: boolean;
   /** Revision negotiated with it. */
   readonly revision?: string;
   /** What it says of its use. */
@@ -248,6 +250,7 @@ function describe(
         name: server.name,
         ready: list?.listed ?? false,
         ...(list?.era === undefined ? {} : { era: list.era }),
+        ...(list?.sessions ? { sessions: true } : {}),
         ...(list?.revision === undefined ? {} : { revision: list.revision }),
       };
     }),

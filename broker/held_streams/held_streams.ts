@@ -24,7 +24,7 @@ import type { Hub } from "../notifications/hub.ts";
 import type { Backend, ServerAccess } from "../upstream/backend_request.ts";
 import { hear } from "./hear.ts";
 import { type HeldState, HeldStream, type Reopening } from "./held_stream.ts";
-import { Holding } from "./holding.ts";
+import { Holding, type Watches } from "./holding.ts";
 import type { Place } from "./place.ts";
 
 /** What holding streams takes. */
@@ -37,6 +37,8 @@ export interface HeldStreamsOptions extends ServerAccess {
   readonly subscriptions?: (
     session: ClientSession,
   ) => Promise<readonly Subscription[]>;
+  /** What else is held for a client that listens. */
+  readonly watches?: Watches;
   /** Where messages go, and who listens. */
   readonly hub: Pick<Hub, "send" | "has" | "check">;
   /** The servers in force. */
@@ -116,7 +118,7 @@ export class HeldStreams {
     session: ClientSession,
     authorization: string | undefined,
   ): Promise<void> {
-    const { hub, sessions, servers, place, log } = this.#options;
+    const { hub, sessions, servers, place, watches, log } = this.#options;
     if (this.#closing.signal.aborted || !hub.has(session.id)) return;
     const holding = this.#holdings.get(session.id) ?? new Holding({
       session,
@@ -124,6 +126,7 @@ export class HeldStreams {
       servers,
       isHere: (session) => place?.isHere(session) ?? Promise.resolve(true),
       open: (backend, holding) => this.#open(backend, holding),
+      watches,
       log,
     });
     holding.authorize(authorization);

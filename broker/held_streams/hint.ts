@@ -1,12 +1,17 @@
 /**
- * Takes the router's word for a session that it has just opened with a server.
+ * Takes the router's word for a session that it has just opened with a server,
+ * and another broker's for what a client that listens here wants to hear of.
  *
  * @see ../../shared/held_streams.ts
  * @module
  */
 
 import { readBody } from "../../shared/body.ts";
-import type { HeldStreamHint } from "../../shared/held_streams.ts";
+import {
+  HELD_STREAMS_PATH,
+  type HeldStreamHint,
+} from "../../shared/held_streams.ts";
+import type { Logger } from "../../shared/log.ts";
 import { isObject } from "../../shared/jsonrpc/parsed.ts";
 import type { HeldStreams } from "./held_streams.ts";
 
@@ -28,6 +33,35 @@ export async function serveHint(
   if (hint === undefined) return new Response(null, { status: 400 });
   const known = await held.opened(hint.session, hint.server);
   return new Response(null, { status: known ? 204 : 404 });
+}
+
+/** Milliseconds that another broker may take. */
+const TIMEOUT_MS = 1_500;
+
+/**
+ * Tells another broker, at which a client listens. A courtesy: it looks by
+ * itself, later. Never rejects.
+ *
+ * @param url Base URL of its internal listener.
+ */
+export async function sendHint(
+  url: string,
+  hint: HeldStreamHint,
+  fetch: (url: URL, init: RequestInit) => Promise<Response>,
+  log: Logger,
+): Promise<void> {
+  try {
+    const response = await fetch(new URL(HELD_STREAMS_PATH, url), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(hint),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    await response.body?.cancel();
+  } catch (error) {
+    const { server } = hint;
+    log.debug("broker not told of a subscription", { server, error });
+  }
 }
 
 function readHint(body: Uint8Array): HeldStreamHint | undefined {

@@ -30,8 +30,21 @@ export interface HoldingOptions {
     backend: Backend,
     holding: Holding,
   ) => HeldStream | undefined;
+  /** What else is held as long as the client listens here. */
+  readonly watches?: Watches | undefined;
   /** Told of failures. */
   readonly log: Logger;
+}
+
+/** Streams of servers without sessions. None of it rejects. */
+export interface Watches {
+  /** Brings them in line; settles when they are open, or will not be soon. */
+  look(
+    session: ClientSession,
+    authorization: string | undefined,
+  ): Promise<void>;
+  /** Ends those of a session, by its random id. */
+  release(session: string): void;
 }
 
 interface Held {
@@ -46,6 +59,7 @@ export class Holding {
   readonly #options: HoldingOptions;
   /** By the tag of the backend session. */
   readonly #held = new Map<string, Held>();
+  #watched: Promise<void> = Promise.resolve();
   #looking: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #incomplete = false;
@@ -98,11 +112,10 @@ export class Holding {
 
   /** Waits until its streams, or those of one server, are open or will not be. */
   async settled(server?: string): Promise<void> {
-    await Promise.all(
-      [...this.#held.values()]
-        .filter((held) => server === undefined || held.server.name === server)
-        .map(({ stream }) => stream.settled),
-    );
+    const streams = [...this.#held.values()]
+      .filter((held) => server === undefined || held.server.name === server)
+      .map(({ stream }) => stream.settled);
+    await Promise.all([...streams, this.#watched]);
   }
 
   /**
@@ -138,17 +151,22 @@ export class Holding {
   }
 
   #letGo(): void {
+    this.#options.watches?.release(this.session.id);
     for (const { stream } of this.#held.values()) stream.close();
     this.#held.clear();
   }
 
   async #lookOnce(): Promise<void> {
-    const { session, backends, servers, isHere, open, log } = this.#options;
+    const { session, backends, servers, isHere, open, watches, log } =
+      this.#options;
     if (this.#closed) return;
     if (!await isHere(session)) {
       this.#incomplete = false;
       return this.#letGo();
     }
+    if (this.#closed) return;
+    this.#watched = watches?.look(session, this.#authorization) ??
+      this.#watched;
     let found: readonly Backend[];
     try {
       found = findBackends(await backends(session), servers());

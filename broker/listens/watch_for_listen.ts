@@ -96,7 +96,7 @@ function groupByServer(
     const found = table.resolve("resource", uri, virtualServer);
     if (found.kind === "refused") continue;
     const { server } = found;
-    const era = table.eraOf(server);
+    const era = table.eraFor(server, "stateless");
     const watch = era && watches[era];
     if (watch === undefined) continue;
     const group = groups.get(server.name);

@@ -33,6 +33,7 @@ import { kindListedBy, KINDS, type ListCapability } from "../catalog/kinds.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
 import { ClientPresence } from "../client_presence.ts";
 import type { ToStateless } from "../era_bridge/bridged_call.ts";
+import type { ClientMessage } from "../era_bridge/to_stateless/to_stateless.ts";
 import type { HeldStreams } from "../held_streams/held_streams.ts";
 import type { Hub } from "../notifications/hub.ts";
 import { LOG_LEVELS, readLogLevel } from "../relay/log_level.ts";
@@ -77,6 +78,13 @@ export interface SessionEraOptions {
   readonly logs: (server: string) => boolean;
   /** Carries calls to servers of the stateless era; refused without it. */
   readonly toStateless?: ToStateless | undefined;
+  /**
+   * Takes what concerns a call that is translated: its response to the client's
+   * message, or undefined where that is for others.
+   */
+  readonly hear?:
+    | ((message: ClientMessage) => Promise<Response | undefined>)
+    | undefined;
   /** Finds what only one client sees; nothing unless given. */
   readonly ownItems?: OwnItems | undefined;
   /** The gateway's version. */
@@ -192,16 +200,10 @@ class Endpoint {
     const client = clientOf(request, session.value, view.value);
     const sender = senderOf(request, session.value);
     if (message.kind === "batch") {
-      const { headers, url } = request;
-      return this.#batch(body, message, client, sender, {
-        headers,
-        url,
-        caller,
-      });
+      return await this.#batch(post, message, client, sender);
     }
     if (message.kind !== "request") {
-      this.#tell(body, message, sender);
-      return acceptedResponse();
+      return await this.#tell(post, message, sender);
     }
     if (isRouted(message)) {
       return await this.#call(post, message, client, session.value);
@@ -253,13 +255,14 @@ class Endpoint {
 
   /** Batches: 2025-03-26 must accept them, later revisions have none. */
   async #batch(
-    body: Uint8Array,
+    post: Post,
     batch: Batch,
     client: ListClient,
     sender: Sender,
-    head: BatchHead,
   ): Promise<Response> {
     const { gateway } = this.#options;
+    const { body, caller, request: { headers, url } } = post;
+    const head: BatchHead = { headers, url, caller };
     const { session } = sender;
     if (session.revision !== DEFAULT_SESSION_REVISION) {
       return refuse({
@@ -281,7 +284,8 @@ class Endpoint {
       });
     }
     for (const one of batch.messages) {
-      if (one.kind !== "request") this.#tell(body, one, sender);
+      if (one.kind === "request") continue;
+      await (await this.#tell(post, one, sender)).body?.cancel();
     }
     if (requests.length === 0) return acceptedResponse();
     const calls = gateway === undefined ? [] : requests.filter(isRouted);
@@ -352,13 +356,15 @@ class Endpoint {
   }
 
   /** Passes a notification or a response on to whom it concerns. */
-  #tell(
-    body: Uint8Array,
+  async #tell(
+    { request: { headers }, body, caller }: Post,
     message: NotificationMessage | ResponseMessage,
     sender: Sender,
-  ): void {
-    const { relay, log } = this.#options;
+  ): Promise<Response> {
+    const { relay, hear, log } = this.#options;
     const { session } = sender;
+    const heard = await hear?.({ body, message, headers, caller, session });
+    if (heard !== undefined) return heard;
     const route = routeMessage(body, message, session.capabilities);
     switch (route.kind) {
       case "nobody":
@@ -377,6 +383,7 @@ class Endpoint {
       default:
         route satisfies never;
     }
+    return acceptedResponse();
   }
 
   get(request: Request, caller: RequestCaller): Promise<Response> {

@@ -7,6 +7,7 @@
  */
 
 import type { ServerConfig } from "../../shared/config/model.ts";
+import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import type { Logger } from "../../shared/log.ts";
 import type { Era } from "../../shared/mcp.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
@@ -81,7 +82,7 @@ export interface CallerListsOptions {
   /** Tells the era that a server spoke lately; not known unless given. */
   readonly eraOf?: (server: string) => Era | undefined;
   /** Told of the era that a server speaks with a caller. */
-  readonly onEra?: (server: string, era: Era) => void;
+  readonly onEra?: (server: string, spoken: SpokenEras) => void;
   /** Told of a session that was answered before lists of it came. */
   readonly onLate?: (session: string, kinds: readonly ListKind[]) => void;
 }
@@ -281,7 +282,7 @@ export class CallerLists {
     const known = eraOf?.(server.name);
     const session = await open(server, authorization, signal, known);
     entry.era = session.introduction.era;
-    onEra?.(server.name, entry.era);
+    onEra?.(server.name, session.introduction);
     try {
       const items = { ...NO_ITEMS } as Record<ListKind, readonly Uint8Array[]>;
       const failures: unknown[] = [];

@@ -49,7 +49,7 @@ class World implements AsyncDisposable {
         return this.#opened(server, authorization ?? "nobody", signal);
       },
       eraOf: (server) => server === "b" ? "stateless" : undefined,
-      onEra: (server, era) => void this.learnt.push(`${server} ${era}`),
+      onEra: (server, { era }) => void this.learnt.push(`${server} ${era}`),
       now: () => this.now,
       // The wait for slow servers is over when a test says so.
       wait: (_ms, signal) =>
@@ -99,6 +99,7 @@ class World implements AsyncDisposable {
         capabilities: {},
         serverInfo: { name: "", version: "" },
       },
+      hasId: true,
       kinds: ["tools", "prompts"] as const,
       list: (kind: ListKind) => {
         if (kind === "tools") this.asked.push(`${name} ${who}`);

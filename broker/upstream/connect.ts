@@ -79,5 +79,7 @@ export function connectAsCaller(
       server.era,
       known,
       signal,
+      // Others know already.
+      known === undefined,
     );
 }

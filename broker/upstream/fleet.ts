@@ -6,8 +6,8 @@
  */
 
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
+import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import type { Logger } from "../../shared/log.ts";
-import type { Era } from "../../shared/mcp.ts";
 import type { ListKind } from "../catalog/kinds.ts";
 import {
   type ServerSnapshot,
@@ -102,8 +102,8 @@ export class Fleet {
   }
 
   /** Takes note of the era that a server spoke with a caller. */
-  learnEra(server: string, era: Era): void {
-    this.#members.get(server)?.learnEra(era);
+  learnEra(server: string, spoken: SpokenEras): void {
+    this.#members.get(server)?.learnEra(spoken);
   }
 
   /** Stops looking after anything and ends all sessions with servers. */

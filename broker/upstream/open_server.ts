@@ -34,6 +34,8 @@ import {
  *
  * @param era What the configuration says.
  * @param known The era that it spoke lately, where that is to be relied on.
+ * @param asksForSessions Whether to find out if a stateless server keeps
+ * sessions too.
  * @throws {UpstreamError} As {@linkcode openUpstream}.
  */
 export async function openServer(
@@ -41,12 +43,24 @@ export async function openServer(
   era: ServerConfig["era"],
   known: Era | undefined,
   signal: AbortSignal,
+  asksForSessions = true,
 ): Promise<UpstreamSession> {
   const session = async () => {
     const opened = await openUpstream(options, signal);
-    return era === "auto" ? watched(opened, options) : opened;
+    return era === "auto"
+      ? watched(opened, (signal) => isStateless(options, signal))
+      : opened;
   };
-  const stateless = () => openStateless(options, signal);
+  const stateless = async () => {
+    const opened = await openStateless(options, signal);
+    if (era !== "auto" || !asksForSessions) return opened;
+    const sessions = await keepsSessions(options, signal);
+    return watched(
+      opened,
+      async (signal) => await keepsSessions(options, signal) !== sessions,
+      sessions,
+    );
+  };
   if (era !== "auto") {
     return await asConfigured(era, era === "session" ? session : stateless);
   }
@@ -122,26 +136,59 @@ async function eitherWay(
   }
 }
 
-/** A session whose server can be asked whether it is stateless by now. */
+/** Whether a server is stateless, whatever else it is. */
+async function isStateless(
+  options: UpstreamOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await openStateless(options, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof UpstreamError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Whether a stateless server keeps sessions for clients that want one. One
+ * that answers `initialize` without naming a session does not: it could ask
+ * its client nothing, and to translate does more for that client.
+ */
+async function keepsSessions(
+  options: UpstreamOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { limits } = options;
+  try {
+    const session = await openUpstream({
+      ...options,
+      limits: { ...limits, initializeMs: limits.pingMs },
+    }, signal);
+    await session.close();
+    return session.hasId;
+  } catch (error) {
+    if (error instanceof UpstreamError) return false;
+    throw error;
+  }
+}
+
+/** A server that can be asked whether it speaks otherwise by now. */
 function watched(
   session: UpstreamSession,
-  options: UpstreamOptions,
+  speaksOtherwise: (signal: AbortSignal) => Promise<boolean>,
+  sessions = false,
 ): UpstreamSession {
   return {
-    introduction: session.introduction,
+    introduction: sessions
+      ? { ...session.introduction, sessions }
+      : session.introduction,
+    hasId: session.hasId,
     kinds: session.kinds,
     list: (kind, signal) => session.list(kind, signal),
     ping: (signal) => session.ping(signal),
     listen: (signal, hooks) => session.listen(signal, hooks),
     close: () => session.close(),
-    isStateless: async (signal) => {
-      try {
-        await openStateless(options, signal);
-        return true;
-      } catch (error) {
-        if (error instanceof UpstreamError) return false;
-        throw error;
-      }
-    },
+    speaksOtherwise,
   };
 }

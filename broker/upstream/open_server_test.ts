@@ -118,7 +118,9 @@ Deno.test("openServer() discovers a stateless server with the headers of discove
   assertEquals(introduction.revision, "2026-07-28");
   assertEquals(introduction.serverInfo, { name: "scripted", version: "0" });
   assertEquals(introduction.instructions, "Ask first.");
-  assertEquals(server.seen.length, 1);
+  // Whether it keeps sessions too is asked once.
+  assertEquals(server.seen.length, 2);
+  assertStringIncludes(server.seen[1]!.body, '"initialize"');
   const { headers, body } = server.seen[0]!;
   assertEquals(headers.get("authorization"), "Bearer x");
   assertEquals(headers.get("mcp-method"), "server/discover");
@@ -239,7 +241,7 @@ Deno.test("openServer() speaks the era that is configured, and no other", async 
   assertStringIncludes(stateless.message, "era is stateless");
   assertEquals(old.count("initialize"), 0);
   assertEquals(
-    (await open(old.fetch, "session")).isStateless,
+    (await open(old.fetch, "session")).speaksOtherwise,
     undefined,
   );
 });
@@ -252,9 +254,9 @@ Deno.test("a session can be asked whether its server is stateless by now", async
     const discovers = new Headers(init.headers).has("mcp-method");
     return upgraded && discovers ? now.fetch(url, init) : old.fetch(url, init);
   });
-  assertEquals(await session.isStateless!(NEVER), false);
+  assertEquals(await session.speaksOtherwise!(NEVER), false);
   upgraded = true;
-  assertEquals(await session.isStateless!(NEVER), true);
+  assertEquals(await session.speaksOtherwise!(NEVER), true);
   // The session itself is not disturbed.
   await session.ping(NEVER);
   assertEquals(old.sessions.size, 1);
@@ -314,4 +316,44 @@ Deno.test("what says nothing of who answers is no reason to ask otherwise", () =
   assertEquals(mayHaveSessions(error("refused", 503)), true);
   assertEquals(mayHaveSessions(error("refused", 302)), false);
   assertEquals(mayHaveSessions(error("unreachable")), false);
+});
+
+/** A server that speaks both eras, by what a request says of itself. */
+function dualServer(givesSessions: boolean) {
+  const modern = new StatelessServer();
+  const old = new ScriptedServer();
+  old.givesSessions = givesSessions;
+  const fetch: Fetch = (url, init) =>
+    new Headers(init.headers).has("mcp-method")
+      ? modern.fetch(url, init)
+      : old.fetch(url, init);
+  return { modern, old, fetch };
+}
+
+Deno.test("a stateless server that keeps sessions too is found to", async () => {
+  const { old, fetch } = dualServer(true);
+  const { introduction } = await open(fetch);
+  assertEquals([introduction.era, introduction.sessions], ["stateless", true]);
+  // The session was for the asking only.
+  assertEquals([old.count("initialize"), old.sessions.size], [1, 0]);
+});
+
+Deno.test("a stateless server that lets initialize pass without a session keeps none", async () => {
+  const { fetch } = dualServer(false);
+  assertEquals((await open(fetch)).introduction.sessions, undefined);
+});
+
+Deno.test("a server that is configured to be stateless is not asked for sessions", async () => {
+  const { old, fetch } = dualServer(true);
+  const { introduction } = await open(fetch, "stateless");
+  assertEquals(introduction.sessions, undefined);
+  assertEquals(old.count("initialize"), 0);
+});
+
+Deno.test("a stateless server speaks otherwise once it keeps sessions, or does no more", async () => {
+  const { old, fetch } = dualServer(false);
+  const opened = await open(fetch);
+  assertEquals(await opened.speaksOtherwise!(NEVER), false);
+  old.givesSessions = true;
+  assertEquals(await opened.speaksOtherwise!(NEVER), true);
 });

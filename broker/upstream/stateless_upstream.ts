@@ -72,6 +72,7 @@ export async function openStateless(
 
 class StatelessUpstream implements UpstreamSession {
   readonly introduction: Discovered;
+  readonly hasId = false;
   readonly kinds: readonly ListKind[];
   readonly #exchange: StatelessExchange;
   readonly #options: UpstreamOptions;

@@ -30,7 +30,10 @@ import {
   isDropped,
   type Patience,
 } from "./health.ts";
-import type { Introduction } from "../../shared/upstream/introduction.ts";
+import type {
+  Introduction,
+  SpokenEras,
+} from "../../shared/upstream/introduction.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import type { UpstreamSession } from "./upstream_session.ts";
 import { errorText } from "../../shared/error_text.ts";
@@ -49,6 +52,8 @@ export interface ServerSnapshot {
   readonly known: boolean;
   /** The era that it speaks, last known, or as configured. */
   readonly era?: Era;
+  /** Whether it keeps sessions too, where that is the stateless one. */
+  readonly sessions?: boolean;
   /** How it introduced itself last. */
   readonly introduction?: Introduction;
   /** What it lists, last known: JSON texts as it wrote them. */
@@ -150,13 +155,12 @@ export class Supervisor {
     const kept = predecessor !== undefined && predecessor.known &&
       isListed(predecessor.state) && !server.userSpecificList &&
       !predecessor.server.userSpecificList;
-    const { era: _, ...lists } = kept
+    const { era: _, sessions: __, ...lists } = kept
       ? predecessor
       : { tried: false, known: false, items: NO_ITEMS, problems: [] };
-    const era = server.era === "auto" ? predecessor?.era : server.era;
     this.#snapshot = {
       ...lists,
-      ...(era === undefined ? {} : { era }),
+      ...(server.era === "auto" ? spoken(predecessor) : { era: server.era }),
       server,
       state: kept ? "degraded" : "connecting",
       since: options.now(),
@@ -181,9 +185,11 @@ export class Supervisor {
     this.#announce(kinds);
   }
 
-  /** Takes note of the era that the server spoke with somebody. */
-  learnEra(era: Era): void {
-    if (era !== this.#snapshot.era) this.#set({ era });
+  /** Takes note of how the server spoke with somebody. */
+  learnEra({ era, sessions }: SpokenEras): void {
+    const { snapshot } = this;
+    if (era !== snapshot.era) this.#set({ era, sessions: sessions ?? false });
+    else if (sessions && !snapshot.sessions) this.#set({ sessions });
   }
 
   /** Stops, and ends the session with the server. */
@@ -263,18 +269,18 @@ export class Supervisor {
     return relies ? era : undefined;
   }
 
-  /** Asks, now and then, whether a server with sessions is stateless by now. */
+  /** Asks, now and then, whether a server speaks otherwise by now. */
   async #probe(session: UpstreamSession, signal: AbortSignal): Promise<void> {
     const { now, patience } = this.#options;
     if (
-      session.isStateless === undefined ||
+      session.speaksOtherwise === undefined ||
       now() - this.#probedAt < patience.eraMs
     ) return;
     this.#probedAt = now();
-    if (!await session.isStateless(signal)) return;
+    if (!await session.speaksOtherwise(signal)) return;
     this.#probedAt = -Infinity;
     throw new UpstreamError("other era", {
-      message: "the server is stateless by now",
+      message: "the server speaks otherwise by now",
     });
   }
 
@@ -349,6 +355,7 @@ export class Supervisor {
       tried: true,
       known: true,
       era: session.introduction.era,
+      sessions: session.introduction.sessions ?? false,
       introduction: session.introduction,
       items: byKind((kind) => lists[kind].items),
       problems: LIST_KINDS.flatMap((kind) => lists[kind].problems),
@@ -497,9 +504,7 @@ export class Supervisor {
     const before = this.#snapshot;
     const state = change.state ?? before.state;
     const next = {
-      ...(how === "replace"
-        ? before.era === undefined ? {} : { era: before.era }
-        : before),
+      ...(how === "replace" ? spoken(before) : before),
       ...change,
       server: before.server,
       state,
@@ -539,6 +544,17 @@ export class Supervisor {
       log.info(message, fields);
     } else log.warn(message, fields);
   }
+}
+
+/** The eras that a server was found to speak. */
+function spoken(
+  snapshot: ServerSnapshot | undefined,
+): Pick<ServerSnapshot, "era" | "sessions"> {
+  const { era, sessions } = snapshot ?? {};
+  return {
+    ...(era === undefined ? {} : { era }),
+    ...(sessions === undefined ? {} : { sessions }),
+  };
 }
 
 function goodList(

@@ -613,9 +613,9 @@ Deno.test("a supervisor takes note of the era that a server spoke with a caller"
   await watched.reaches("ready");
   assertEquals(watched.now.era, undefined);
   const { changes } = watched;
-  watched.supervisor.learnEra("stateless");
+  watched.supervisor.learnEra({ era: "stateless" });
   assertEquals(watched.now.era, "stateless");
   assertEquals(watched.changes, changes + 1);
-  watched.supervisor.learnEra("stateless");
+  watched.supervisor.learnEra({ era: "stateless" });
   assertEquals(watched.changes, changes + 1);
 });

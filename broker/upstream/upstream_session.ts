@@ -75,6 +75,8 @@ export interface ListenHooks {
 export interface UpstreamSession {
   /** The server as it introduced itself. */
   readonly introduction: Introduction;
+  /** Whether the server named a session. */
+  readonly hasId: boolean;
   /** The lists that it has, going by the capabilities it declared. */
   readonly kinds: readonly ListKind[];
   /** Reads a whole list; empty where the server has no such list. */
@@ -86,11 +88,11 @@ export interface UpstreamSession {
   /** Ends the session at the server, as far as the server will. */
   close(): Promise<void>;
   /**
-   * Whether the server has become stateless meanwhile, and should better be
-   * opened as such; never rejects but with the signal's reason. Absent where
-   * there is nothing to ask.
+   * Whether the server speaks other eras by now than when it was opened, and
+   * should better be opened anew; never rejects but with the signal's reason.
+   * Absent where there is nothing to ask.
    */
-  readonly isStateless?: (signal: AbortSignal) => Promise<boolean>;
+  readonly speaksOtherwise?: (signal: AbortSignal) => Promise<boolean>;
 }
 
 /**
@@ -172,6 +174,10 @@ class OpenSession implements UpstreamSession {
     { onOpen }: ListenHooks,
   ): Promise<ListenOutcome> {
     return this.#exchange.listen(signal, onOpen);
+  }
+
+  get hasId(): boolean {
+    return this.#exchange.hasSession;
   }
 
   close(): Promise<void> {

@@ -22,7 +22,7 @@ function row(server: ServerStatus): readonly string[] {
   return [
     server.name,
     server.state,
-    server.era ?? "-",
+    server.sessions ? "both" : server.era ?? "-",
     server.revision ?? "-",
     String(server.tools),
     server.prompts === undefined ? "-" : String(server.prompts),
@@ -111,6 +111,7 @@ export function statusKey(status: Status): string {
       server.name,
       server.state,
       server.era,
+      server.sessions,
       server.revision,
       server.tools,
       server.prompts,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Catalog, CatalogEntry } from "../catalog.ts";
+import type { Catalog, CatalogEntry, CatalogServer } from "../catalog.ts";
 import type { GatewayConfig, ServerConfig } from "../config/model.ts";
 import type { Refusal } from "../errors.ts";
 import type { Era } from "../mcp.ts";
@@ -48,7 +48,7 @@ export class RouteTable {
   readonly #virtualServers: ReadonlyMap<string, VirtualServer>;
   readonly #catalog: Catalog | undefined;
   readonly #templates: readonly Template[];
-  readonly #eras: ReadonlyMap<string, Era>;
+  readonly #facts: ReadonlyMap<string, CatalogServer>;
 
   /** Builds the table; `catalog` is absent while the broker was not reached. */
   constructor(config: GatewayConfig, catalog: Catalog | undefined) {
@@ -63,10 +63,8 @@ export class RouteTable {
       ]),
     );
     this.#catalog = catalog;
-    this.#eras = new Map(
-      (catalog?.servers ?? []).flatMap(({ name, era }) =>
-        era === undefined ? [] : [[name, era]]
-      ),
+    this.#facts = new Map(
+      (catalog?.servers ?? []).map((facts) => [facts.name, facts]),
     );
     this.#templates = (catalog?.templates ?? []).flatMap(
       ({ server: name, uriTemplate }) => {
@@ -106,11 +104,16 @@ export class RouteTable {
   }
 
   /**
-   * Tells which era a server speaks: as configured, else as the broker found
-   * out; undefined where nobody knows yet.
+   * Tells in which era a server is spoken to for a client: as configured, else
+   * in the client's own where the broker found that the server speaks it, else
+   * in the other; undefined where nobody knows yet.
+   *
+   * @param client The client's era.
    */
-  eraOf({ name, era }: ServerConfig): Era | undefined {
-    return era !== "auto" ? era : this.#eras.get(name);
+  eraFor({ name, era }: ServerConfig, client: Era): Era | undefined {
+    if (era !== "auto") return era;
+    const facts = this.#facts.get(name);
+    return facts?.sessions && client === "session" ? client : facts?.era;
   }
 
   /**

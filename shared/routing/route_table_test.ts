@@ -276,20 +276,34 @@ Deno.test("RouteTable.resolve() hands out what the catalog says of a name", () =
   assertEquals(found, ["echo", "now", undefined, undefined]);
 });
 
-Deno.test("RouteTable.eraOf() believes the configuration, then the catalog", () => {
+Deno.test("RouteTable.eraFor() believes the configuration, then the catalog", () => {
   const fixed = server("fixed", { era: "session" });
   const found = server("found");
+  const both = server("both");
+  const pinned = server("pinned", { era: "stateless" });
   const unknown = server("unknown");
-  const table = new RouteTable(config([fixed, found, unknown]), {
+  const servers = [fixed, found, both, pinned, unknown];
+  const table = new RouteTable(config(servers), {
     ...plainEcho,
     servers: [
-      { name: "fixed", ready: true, era: "stateless" },
+      { name: "fixed", ready: true, era: "stateless", sessions: true },
       { name: "found", ready: false, era: "stateless" },
+      { name: "both", ready: true, era: "stateless", sessions: true },
+      { name: "pinned", ready: true, era: "stateless", sessions: true },
       { name: "unknown", ready: false },
     ],
   });
   assertEquals(
-    [fixed, found, unknown].map((one) => table.eraOf(one)),
-    ["session", "stateless", undefined],
+    servers.map((one) => [
+      table.eraFor(one, "session"),
+      table.eraFor(one, "stateless"),
+    ]),
+    [
+      ["session", "session"],
+      ["stateless", "stateless"],
+      ["session", "stateless"],
+      ["stateless", "stateless"],
+      [undefined, undefined],
+    ],
   );
 });

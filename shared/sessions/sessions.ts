@@ -518,6 +518,39 @@ export class Sessions {
   }
 
   /**
+   * Reads the least severe log messages that the client wants; undefined where
+   * it never said.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async logLevel(session: ClientSession): Promise<string | undefined> {
+    return await this.#standing.logLevel(session.id);
+  }
+
+  /**
+   * Remembers a broker that has calls of the session in hand, so that others
+   * can pass on to it what concerns them.
+   *
+   * @throws GatewayError `session unknown` where the session ended, or `store
+   * unavailable`.
+   */
+  async addBridge(session: ClientSession, broker: Listener): Promise<void> {
+    await this.#held(
+      session,
+      () => this.#standing.addBridge(session.id, broker),
+    );
+  }
+
+  /**
+   * Reads the brokers that may have calls of the session in hand.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async bridges(session: ClientSession): Promise<readonly Listener[]> {
+    return await this.#standing.bridges(session.id);
+  }
+
+  /**
    * Remembers a subscription; once, however often it is made.
    *
    * @throws GatewayError `too many subscriptions`, `invalid params` for a URI

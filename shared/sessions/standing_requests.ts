@@ -57,6 +57,13 @@ export interface StandingNotesOptions {
 const LOG_LEVEL: NoteName = { kind: "log level", key: "" };
 const LISTENER: NoteName = { kind: "listener", key: "" };
 const SUBSCRIPTION = "subscription";
+const BRIDGE = "bridge";
+
+/**
+ * Brokers that may have calls of one session at once. They leave no note when
+ * they stop: more of them than that were never at work together.
+ */
+const MAX_BRIDGES = 64;
 
 /** Writes and reads the standing requests of sessions, by their random ids. */
 export class StandingNotes {
@@ -97,6 +104,43 @@ export class StandingNotes {
       subscriptions,
       ...(listener === undefined ? {} : { listener }),
     };
+  }
+
+  /**
+   * Reads the least severe log messages that the client wants, and unseals
+   * nothing else.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async logLevel(session: string): Promise<string | undefined> {
+    const { store, keys } = this.#options;
+    const notes = await asked(store.notes(session));
+    const note = notes.find(({ kind }) => kind === LOG_LEVEL.kind);
+    const level = note && unseal(keys, placeOf(session, note), note.data);
+    return typeof level === "string" ? level : undefined;
+  }
+
+  /**
+   * Remembers a broker that has calls of the session; once, however often.
+   *
+   * @throws GatewayError `session unknown` or `store unavailable`.
+   */
+  async addBridge(session: string, broker: Listener): Promise<void> {
+    const name = { kind: BRIDGE, key: broker.broker };
+    await this.#set(session, name, broker, MAX_BRIDGES, "internal error");
+  }
+
+  /**
+   * Reads the brokers that may have calls of the session.
+   *
+   * @throws GatewayError `store unavailable`.
+   */
+  async bridges(session: string): Promise<readonly Listener[]> {
+    const { store, keys } = this.#options;
+    const notes = await asked(store.notes(session));
+    return notes.filter(({ kind }) => kind === BRIDGE).flatMap((note) =>
+      listenerOf(unseal(keys, placeOf(session, note), note.data)) ?? []
+    );
   }
 
   /**

@@ -9,10 +9,16 @@ import { isObject, member } from "../jsonrpc/parsed.ts";
 import type { Era, StatelessRevision, UpstreamRevision } from "../mcp.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
-/** A server as it introduced itself. */
-export interface Introduction {
+/** What eras a server was found to speak. */
+export interface SpokenEras {
   /** The era it speaks with us. */
   readonly era: Era;
+  /** Whether it keeps sessions too, where that is the stateless one. */
+  readonly sessions?: boolean;
+}
+
+/** A server as it introduced itself. */
+export interface Introduction extends SpokenEras {
   /** The revision it speaks with us. */
   readonly revision: UpstreamRevision | StatelessRevision;
   /** What it declared. */
@@ -40,7 +46,7 @@ const USEFUL_CAPABILITIES = ["tools", "prompts", "resources"] as const;
 export function readSelf(
   result: Readonly<Record<string, unknown>>,
   info: unknown,
-): Omit<Introduction, "era" | "revision"> {
+): Omit<Introduction, keyof SpokenEras | "revision"> {
   const capabilities = member(result, "capabilities");
   if (
     !isObject(capabilities) ||

@@ -268,7 +268,10 @@ export async function answers(
 }
 
 /** Installs all definitions of a folder and waits until they are served. */
-async function installFolder(client: KubeClient, dir: string): Promise<void> {
+export async function installFolder(
+  client: KubeClient,
+  dir: string,
+): Promise<void> {
   const files: string[] = [];
   for await (const { name } of Deno.readDir(dir)) {
     if (name.endsWith(".yaml")) files.push(`${dir}/${name}`);

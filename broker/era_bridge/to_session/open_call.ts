@@ -74,7 +74,7 @@ export interface OpenCallOptions {
   /** Begins a call anew, of which the client was asked so many times. */
   readonly again: (client: CallClient, rounds: number) => void;
   /** Milliseconds that others may take to ask at the same time. */
-  readonly gatherMs: number;
+  readonly askTogetherMs: number;
   /** Times that a client is asked in one call. */
   readonly questionRounds: number;
   /** Milliseconds that the whole call may take. */
@@ -456,7 +456,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   async #gather(): Promise<void> {
     if (this.#gathering || this.#questions.size === 0) return;
     this.#gathering = true;
-    await this.#options.wait(this.#options.gatherMs, this.#over.signal);
+    await this.#options.wait(this.#options.askTogetherMs, this.#over.signal);
     this.#gathering = false;
     const client = this.#client;
     if (this.#over.signal.aborted || client === undefined) return;

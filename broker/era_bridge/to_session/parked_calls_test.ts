@@ -161,6 +161,88 @@ Deno.test("what is asked at once is asked together; what is missing is asked aga
   assertEquals(server.runs, { both: 1 });
 });
 
+Deno.test("what is asked a little later is asked together with the first", async () => {
+  await using server = new AskingServer({
+    both: async ({ ask }) => {
+      const form = ask("elicitation/create", FORM);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const roots = ask("roots/list");
+      return says(JSON.stringify([await form, await roots]));
+    },
+  });
+  await using world = new World({
+    url: server.url,
+    tools: ["both"],
+    limits: { askTogetherMs: 2_000 },
+  });
+  const { answer } = await ask(world.broker, {
+    params: { name: "a_both" },
+    capabilities: { elicitation: {}, roots: {} },
+  });
+  assertEquals(Object.keys(answer.result.inputRequests).length, 2);
+});
+
+Deno.test("a retry of a client that declares less is not asked for more", async () => {
+  await using world = new World();
+  const { broker } = world;
+  const call = {
+    ...CONFIRM,
+    params: { name: "a_both" },
+    capabilities: { elicitation: {}, sampling: {} },
+  };
+  const first = await ask(broker, call);
+  const [form] = Object.keys(first.answer.result.inputRequests);
+  const second = await ask(broker, {
+    ...retry(call, first, {}),
+    capabilities: ELICITATION,
+  });
+  assertEquals(Object.keys(second.answer.result.inputRequests), [form]);
+  const third = await ask(broker, retry(call, second, { [form!]: YES }));
+  assertEquals(
+    JSON.parse(third.answer.result.content[0].text),
+    // The server got an error, which has no result.
+    [YES, null],
+  );
+});
+
+Deno.test("a question that its server withdraws while the client is away is not asked again", async () => {
+  const gate = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  await using server = new AskingServer({
+    changes_its_mind: async ({ ask, send }) => {
+      void ask("elicitation/create", FORM);
+      await gate.promise;
+      const params = { requestId: 1 };
+      send({ method: "notifications/cancelled", params });
+      const roots = ask("roots/list");
+      asked.resolve();
+      return says(JSON.stringify((await roots).result));
+    },
+  });
+  await using world = new World({
+    url: server.url,
+    tools: ["changes_its_mind"],
+  });
+  const { broker } = world;
+  const call = {
+    ...CONFIRM,
+    params: { name: "a_changes_its_mind" },
+    capabilities: { elicitation: {}, roots: {} },
+  };
+  const first = await ask(broker, call);
+  gate.resolve();
+  await asked.promise;
+  const second = await ask(broker, retry(call, first, {}));
+  const requests = second.answer.result.inputRequests;
+  const [key, ...others] = Object.keys(requests);
+  assertEquals([requests[key!].method, others], ["roots/list", []]);
+  const third = await ask(
+    broker,
+    retry(call, second, { [key!]: { roots: [] } }),
+  );
+  assertEquals(third.answer.result.content[0].text, '{"roots":[]}');
+});
+
 Deno.test("a server that never has enough is told so in the end", async () => {
   await using world = new World({ limits: { questionRounds: 3 } });
   const { server, broker } = world;

@@ -43,7 +43,10 @@ export interface ToSessionLimits extends
   OpenCallsLimits,
   Pick<
     OpenCallOptions,
-    "bridgedCallMs" | "bridgedAnswerBytes" | "questionRounds"
+    | "askTogetherMs"
+    | "bridgedCallMs"
+    | "bridgedAnswerBytes"
+    | "questionRounds"
   >,
   Pick<LegSettings, "keepAliveMs" | "queueBytes">,
   Pick<BridgeSessionOptions, "initializeMs"> {
@@ -74,9 +77,6 @@ export interface ToSessionOptions
   /** Milliseconds since the epoch. */
   readonly epoch: () => number;
 }
-
-/** Milliseconds that others may take to ask at the same time as the first. */
-const GATHER_MS = 25;
 
 /** The bridge to servers of the session era. */
 export class ToSessionBridge {
@@ -210,7 +210,7 @@ export class ToSessionBridge {
       sessions: this.#sessions,
       calls: this.#calls,
       again: (client, rounds) => this.#again(client, binding, rounds),
-      gatherMs: GATHER_MS,
+      askTogetherMs: limits.askTogetherMs,
       questionRounds: limits.questionRounds,
       bridgedCallMs: limits.bridgedCallMs,
       bridgedAnswerBytes: limits.bridgedAnswerBytes,
