@@ -6,11 +6,16 @@
  */
 
 import type { Refusal } from "../shared/errors.ts";
-import { MCP_METHOD_HEADER, MCP_NAME_HEADER } from "../shared/headers.ts";
+import {
+  MCP_METHOD_HEADER,
+  MCP_NAME_HEADER,
+  MCP_PARAM_PREFIX,
+} from "../shared/headers.ts";
 import type {
   NotificationMessage,
   RequestMessage,
 } from "../shared/jsonrpc/message.ts";
+import { checkParamHeaders } from "../shared/stateless/param_headers.ts";
 import { checkStandardHeaders } from "../shared/stateless/standard_headers.ts";
 import {
   type BridgedCall,
@@ -61,6 +66,7 @@ const MIRRORS: readonly string[] = [MCP_METHOD_HEADER, MCP_NAME_HEADER];
  * | a notification | accept: this era has none that a server needs (transports, sending messages) |
  * | its headers are missing, malformed, repeated, or say something else | refuse: header mismatch |
  * | tools/call, prompts/get, resources/read, completion/complete | by its server |
+ * | tools/call whose `Mcp-Param-*` say something else than its arguments | refuse: header mismatch |
  * | anything else | broker |
  */
 export function decideStateless(
@@ -76,7 +82,21 @@ export function decideStateless(
   if (refused !== undefined) return refused;
   if (!DIRECT.has(method)) return { kind: "broker", method, id };
   const call = decideCall(message, "stateless", context);
-  return call.kind === "none" ? { kind: "broker", method, id } : call;
+  switch (call.kind) {
+    case "none":
+      return { kind: "broker", method, id };
+    case "refuse":
+      return call;
+    case "call":
+    case "bridge": {
+      const wrong = checkArguments(message, call, head, context.bytes);
+      return wrong === undefined
+        ? call
+        : { kind: "refuse", refusal: wrong, id };
+    }
+    default:
+      return call satisfies never;
+  }
 }
 
 function checkHeaders(
@@ -86,5 +106,30 @@ function checkHeaders(
   const twice = MIRRORS.find((name) => repeated.includes(name));
   return twice === undefined
     ? checkStandardHeaders(message, (name) => values.get(name))
-    : { kind: "header mismatch", detail: `${twice} stands more than once` };
+    : standsTwice(twice);
+}
+
+/** Holds `Mcp-Param-*` against the arguments that the tool mirrors there. */
+function checkArguments(
+  message: RequestMessage,
+  { paramHeaders }: ServerCall | BridgedCall,
+  { values, repeated }: Pick<ReadHead, "values" | "repeated">,
+  bytes: Uint8Array,
+): Refusal | undefined {
+  if (paramHeaders === undefined) return undefined;
+  const twice = paramHeaders.find(({ header }) =>
+    repeated.includes(MCP_PARAM_PREFIX + header)
+  );
+  return twice === undefined
+    ? checkParamHeaders(
+      paramHeaders,
+      bytes,
+      message,
+      (name) => values.get(name),
+    )
+    : standsTwice(MCP_PARAM_PREFIX + twice.header);
+}
+
+function standsTwice(name: string): Refusal {
+  return { kind: "header mismatch", detail: `${name} stands more than once` };
 }
