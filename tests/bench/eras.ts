@@ -69,7 +69,6 @@ const gateway = stack.use(
       { name: "old", url: session.url, prefix: "old_", era: "session" },
       { name: "new", url: stateless.url, prefix: "new_", era: "stateless" },
     ],
-    unready: ["new"],
     local: { envoyConcurrency: 1 },
   }),
 );

@@ -26,7 +26,6 @@ const setup = shared(async (stack) => {
         { name: "new", url: server.url, prefix: "new_", era: "stateless" },
         { name: "old", url: old.url, prefix: "old_" },
       ],
-      unready: ["new"],
     }),
   );
   return { server, old, gateway, client: new StatelessClient(gateway.url) };

@@ -30,7 +30,6 @@ const setup = shared(async (stack) => {
           passthrough: true,
         },
       ],
-      unready: ["new", "open"],
     }),
   );
   return { server, open, gateway, client: new StatelessClient(gateway.url) };

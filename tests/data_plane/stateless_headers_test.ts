@@ -23,7 +23,6 @@ const setup = shared(async (stack) => {
         { name: "own", url: own.url, prefix: "own_", era: "stateless" },
         { name: "other", url: other.url, prefix: "other_", era: "stateless" },
       ],
-      unready: ["own", "other"],
     }),
   );
   const clear = () => {
