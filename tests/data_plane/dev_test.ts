@@ -39,7 +39,7 @@ proves(
       const { tools } = await client.listTools();
       assertArrayIncludes(
         tools.map(({ name }) => name),
-        ["everything_echo", "notes_add", "clock_now"],
+        ["everything_echo", "notes_add", "trips_search", "clock_now"],
       );
     });
     const calls = [
@@ -63,10 +63,15 @@ proves(
     await client.close();
     // The table names every server.
     await eventually(() => {
-      for (const name of ["everything", "notes", "clock"]) {
+      for (const name of ["everything", "notes", "trips", "clock"]) {
         assertStringIncludes(dev.output, name);
       }
-      assert(/2025-11-25/.test(dev.output), "no revision is shown");
+      for (
+        const row of [
+          /notes .* session +2025-11-25/,
+          /trips .* stateless +2026-07-28/,
+        ]
+      ) assert(row.test(dev.output), `no line is like ${row}`);
     });
 
     const processes = await descendantsOf(dev.pid);

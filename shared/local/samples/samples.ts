@@ -1,11 +1,13 @@
 /**
  * Sample MCP servers for a gateway that was started without a configuration:
- * three that are worth calling, on three implementations of the protocol.
+ * four that are worth calling, of both eras of the protocol, on four
+ * implementations of it.
  *
  * | server | what it is | runs in |
  * |---|---|---|
  * | everything | the reference server, npm | a Deno process |
  * | notes | a notebook, v1 SDK | this process |
+ * | trips | trips to book, stateless, v2 SDK | this process |
  * | clock | times and zones, Python SDK | a Python process |
  *
  * @module
@@ -15,10 +17,11 @@ import type { Logger } from "../../log.ts";
 import { startEverythingServer } from "./everything_server.ts";
 import { startNotesServer } from "./notes.ts";
 import { startPythonServer } from "./python_server.ts";
+import { startTripsServer } from "./trips.ts";
 import { errorText } from "../../error_text.ts";
 
 /** Names of the sample servers. */
-export type SampleName = "everything" | "notes" | "clock";
+export type SampleName = "everything" | "notes" | "trips" | "clock";
 
 /** How to start them. */
 export interface SamplesOptions {
@@ -80,6 +83,7 @@ export async function startSamples(options: SamplesOptions): Promise<Samples> {
         }),
     ],
     ["notes", () => startNotesServer(portOption(options.ports?.notes))],
+    ["trips", () => startTripsServer(portOption(options.ports?.trips))],
     ["clock", () => startClock(options)],
   ];
   await using stack = new AsyncDisposableStack();
