@@ -453,7 +453,11 @@ export class Supervisor {
               polled: capabilities,
             }),
         });
-        if (outcome.kind === "unsupported") return;
+        if (outcome.kind === "unsupported") {
+          // It was, before: another server may stand in this one's place.
+          if (opened > 0) this.#suspect();
+          return;
+        }
         retryMs = outcome.retryMs ?? 0;
       } catch (error) {
         if (signal.aborted) return;

@@ -619,3 +619,14 @@ Deno.test("a supervisor takes note of the era that a server spoke with a caller"
   watched.supervisor.learnEra({ era: "stateless" });
   assertEquals(watched.changes, changes + 1);
 });
+
+Deno.test("a server whose stream is no more is looked at again at once", async () => {
+  const old = serverWith("a");
+  const place = new Place(old);
+  await using watched = new Watched(place);
+  await until(() => old.streamCount === 1, "the stream is open");
+  place.server = statelessWith("b");
+  old.endStreams();
+  await watched.lists("b");
+  assertEquals(watched.now.era, "stateless");
+});
