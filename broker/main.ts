@@ -182,7 +182,7 @@ async function start(
     here,
     hub: broker.hub,
     servers,
-    eraOf: (server) => broker.catalog.routes?.eraOf(server),
+    eraOf: (server) => broker.catalog.routes?.eraFor(server, "session"),
     tells: ({ name }) => broker.tellsUpdates(name),
     look: (session, server) => held.opened(session, server),
     onDoubt: (server) => broker.doubt(server),
