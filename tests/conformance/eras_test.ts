@@ -47,6 +47,11 @@ const CELLS: readonly Cell[] = [
     server: "session",
     expected: await expectedFailures("stateless_to_session"),
   },
+  {
+    client: "session",
+    server: "stateless",
+    expected: await expectedFailures("session_to_stateless"),
+  },
 ];
 
 const runs = shared(async (stack) => {

@@ -211,7 +211,7 @@ const EVERYTHING: Listed = {
   templates: TEMPLATES.map(({ template }) => template).sort(),
 };
 
-for (const kind of ERA_CLIENTS.filter(({ era }) => era === "stateless")) {
+for (const kind of ERA_CLIENTS) {
   const connect = (): Promise<EraClient> => kind.connect(gateway().url);
 
   proves(`${kind.name} sees all of four servers`, async () => {

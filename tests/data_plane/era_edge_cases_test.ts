@@ -18,6 +18,7 @@ import { ScriptedServer, ScriptedStream } from "../fixtures/scripted_server.ts";
 import {
   rpcResult,
   startStatelessRawServer,
+  type StatelessRequest,
 } from "../fixtures/stateless_raw_server.ts";
 import { bearer } from "../support/bearer.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -28,7 +29,7 @@ import {
   type RpcMessage,
 } from "../support/raw_client.ts";
 import { mirrors, StatelessClient } from "../support/stateless_client.ts";
-import { eventually } from "../support/wait.ts";
+import { eventually, within } from "../support/wait.ts";
 
 /** Sentences, and the words by which their tests go in another file. */
 const ELSEWHERE: readonly {
@@ -236,6 +237,20 @@ proves(
   },
 );
 
+proves(
+  "Acknowledgement precedes an event fired during upstream setup, at a server of the stateless era",
+  async () => {
+    const { fresh } = setup();
+    fresh.script = (request) =>
+      request.rpc === "subscriptions/listen" ? eventAtOnce(request) : undefined;
+    await using listener = await listen("1", {
+      resourceSubscriptions: ["fresh://1"],
+    });
+    await acknowledgesFirst(listener, "fresh://1");
+    fresh.clear();
+  },
+);
+
 async function acknowledgesFirst(
   listener: RawListener,
   uri: string,
@@ -250,6 +265,66 @@ async function acknowledgesFirst(
   assertEquals(second.method, UPDATED);
   assertEquals((second["params"] as { uri: string }).uri, uri);
 }
+
+/** Acknowledges a subscription and has news at once, in one piece. */
+function eventAtOnce({ id, body }: StatelessRequest): Response {
+  const { params } = JSON.parse(new TextDecoder().decode(body));
+  const _meta = {
+    "io.modelcontextprotocol/subscriptionId": JSON.parse(id),
+  };
+  const uris: string[] = params.notifications.resourceSubscriptions ?? [];
+  const events = [
+    {
+      method: ACKNOWLEDGED,
+      params: { notifications: params.notifications, _meta },
+    },
+    ...uris.map((uri) => ({ method: UPDATED, params: { uri, _meta } })),
+  ];
+  const stream = new ScriptedStream();
+  stream.write(
+    events.map((event) =>
+      `data: ${JSON.stringify({ jsonrpc: "2.0", ...event })}\n\n`
+    ).join(""),
+  );
+  return stream.response;
+}
+
+proves(
+  "A disconnect of the session era, in a call of a server of the stateless era: the side effect completes",
+  async () => {
+    const { fresh, gateway } = setup();
+    const called = Promise.withResolvers<StatelessRequest>();
+    const stream = new ScriptedStream();
+    let left = false;
+    void stream.left.then(() => left = true);
+    fresh.script = (request) => {
+      if (request.headers.get("mcp-name") !== "work") return undefined;
+      called.resolve(request);
+      return stream.response;
+    };
+    const client = await gateway.connect();
+    const leave = new AbortController();
+    const call = client.call("fresh_work", {}, { signal: leave.signal })
+      .catch(() => "left");
+    stream.write(": begun\n\n");
+    const { id } = await within("the call", called.promise);
+    leave.abort();
+    assertEquals(await call, "left");
+    // Whatever the leaving brought about has come to pass by then.
+    for (let round = 0; round < 5; round++) {
+      assertEquals((await client.call("fresh_plain")).status, 200);
+    }
+    assertEquals(left, false);
+    const result = { resultType: "complete", content: [] };
+    stream.write(
+      `data: {"jsonrpc":"2.0","id":${id},"result":${
+        JSON.stringify(result)
+      }}\n\n`,
+    );
+    stream.end();
+    fresh.clear();
+  },
+);
 
 proves(
   "A disconnect of the stateless era, in a call of a server of the session era: the server is told",

@@ -63,6 +63,22 @@ for (const step of STEPS) {
       );
     },
   );
+
+  proves(
+    `${step.step}: a client of the session era gets what a server of the stateless era says`,
+    async () => {
+      const { stateless, toStateless } = setup();
+      const direct = await sayStateless(stateless, step);
+      const through = await sayInSession(toStateless, step);
+      const notThere = step.step === "read feature://item/none";
+      assertEquals(
+        messagesOf(through),
+        messagesOf(direct).map(withoutHints).map((message) =>
+          notThere ? message.replace('"code":-32602', '"code":-32002') : message
+        ),
+      );
+    },
+  );
 }
 
 proves("the comparison finds a member that is missing", async () => {
