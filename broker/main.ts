@@ -161,7 +161,7 @@ async function start(
     randomBytes,
     here,
     mode: options.bridgeSessions,
-    limits: LIMITS,
+    limits: { ...LIMITS, parkMs: options.parkSeconds * 1_000 },
     clientInfo: { name: "mcp-gateway", version: VERSION },
     fetchBroker: (url, init) => fetch(url, init),
     pingMs: UPSTREAM_LIMITS.pingMs,

@@ -44,6 +44,15 @@ export const BROKER_OPTIONS = {
       "2026-07-28, which have none: for each caller that can be told apart, " +
       "or for one call",
   },
+  parkSeconds: {
+    kind: "integer",
+    min: 1,
+    max: 3_600,
+    default: LIMITS.parkMs / 1_000,
+    placeholder: "SECONDS",
+    help: "How long such a client may take to come back with answers to what " +
+      "a server asked in a call, which is cancelled then",
+  },
   listPageItems: {
     kind: "integer",
     min: 1,
