@@ -98,6 +98,8 @@ export class AskingServer implements AsyncDisposable {
   readonly runs: Record<string, number> = {};
   /** Answers instead, where it answers at all: by JSON-RPC or HTTP method. */
   readonly replies = new Map<string, () => Response | undefined>();
+  /** What it does before it answers, by method. */
+  readonly slow = new Map<string, (session: OneSession) => Promise<void>>();
   /** Whether it hands out session ids. */
   givesIds = true;
   /** What an unknown session is answered. */
@@ -177,6 +179,7 @@ export class AskingServer implements AsyncDisposable {
     }
     if (message.method === "tools/call") return this.#call(session, message);
     session.heard.push(message);
+    await this.slow.get(message.method)?.(session);
     if (message.id === undefined) return new Response(null, { status: 202 });
     return Response.json({
       jsonrpc: "2.0",

@@ -120,8 +120,9 @@ export class BridgeWorld implements AsyncDisposable {
    * Starts a broker.
    *
    * @param port Port of its internal listener; a free one by default.
+   * @param given How its bridge differs.
    */
-  start(port = 0): Replica {
+  start(port = 0, given: Partial<ToSessionOptions> = {}): Replica {
     const { log } = this;
     const keys = this.#keys;
     const { mode = "principal", limits, reachable = true } = this.#options;
@@ -161,6 +162,7 @@ export class BridgeWorld implements AsyncDisposable {
       epoch: Date.now,
       onUnparked: (outcome) => void unparked.push(outcome),
       log,
+      ...given,
     });
     const never = () => Promise.reject(new Error("no session-era clients"));
     const handler = brokerHandler({

@@ -200,15 +200,9 @@ export class BridgeSession {
     this.#onUpdated = told;
   }
 
-  /**
-   * Makes room for a call.
-   *
-   * @returns Its id in this session, raw JSON; its progress token, too.
-   */
-  join(call: SessionCall): string {
-    const id = `"call-${++this.#lastCall}"`;
-    this.#calls.set(id, call);
-    return id;
+  /** Makes an id for a call, raw JSON; it may be its progress token, too. */
+  newId(): string {
+    return `"call-${++this.#lastCall}"`;
   }
 
   /** A call is over. */
@@ -252,16 +246,20 @@ export class BridgeSession {
   }
 
   /**
-   * Sends a call. A server that says 404, or 400 and does not know the session
-   * when it is asked, has not run it.
+   * Sends a call, which is open from now on, until it leaves. A server that
+   * says 404, or 400 and does not know the session when it is asked, has not
+   * run it.
    *
    * @throws {GatewayError} If it cannot be sent.
    */
   async send(
+    id: string,
+    call: SessionCall,
     text: string,
     authorization: string | undefined,
     signal: AbortSignal,
   ): Promise<Sent> {
+    this.#calls.set(id, call);
     const response = await this.#post(text, authorization, signal);
     const { status } = response;
     if (this.#backend.session.id === undefined) {

@@ -171,9 +171,12 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   /** The server asks something, on whatever stream. */
   asked(request: ServerRequest): void {
     const { session } = this.#running ?? {};
-    if (session === undefined || this.#over.signal.aborted) return;
+    if (session === undefined) return;
     const refuse = (code: number, why: string) =>
       session.refuse(request.id, code, why);
+    if (this.#over.signal.aborted) {
+      return refuse(METHOD_NOT_FOUND, "The call is over");
+    }
     const { method } = this.#first.request;
     if (request.method !== "ping" && !mayAsk(method)) {
       return refuse(
@@ -309,7 +312,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     const { session } = lease;
     const { signal } = this.#over;
     this.#server = session.introduction.serverInfo;
-    const id = session.join(this);
+    const id = session.newId();
     try {
       await session.prepare(id, level);
       if (signal.aborted) return true;
@@ -319,7 +322,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
         progressToken: envelope.progressToken === undefined ? undefined : id,
       });
       this.#running = { session, id };
-      const sent = await session.send(written, authorization, signal);
+      const sent = await session.send(id, this, written, authorization, signal);
       if (sent.kind === "lost") return false;
       await this.#read(session, sent.response);
       return true;
@@ -416,9 +419,9 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   }
 
   /** Passes on what a client that is back has answered. */
-  #passOn({ call, capabilities }: CallClient): void {
-    const { session } = this.#running ?? {};
-    if (session === undefined) return;
+  #passOn({ call, capabilities, level }: CallClient): void {
+    const { session, id } = this.#running ?? {};
+    if (session === undefined || id === undefined) return;
     const params = readObject(call.body, call.request.params);
     const responses = readObjectText(params.get("inputResponses"));
     const answers: (readonly [string, string])[] = [];
@@ -435,7 +438,11 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
       session.refuse(question.from.id, decided.code, decided.message);
       this.#drop(key);
     }
-    void this.#answer(session, answers, call.authorization);
+    void (async () => {
+      // What is logged from now on may be wanted from another level on.
+      await session.prepare(id, level);
+      await this.#answer(session, answers, call.authorization);
+    })();
   }
 
   async #answer(

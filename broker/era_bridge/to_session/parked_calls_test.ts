@@ -445,6 +445,46 @@ Deno.test("a client that leaves while another broker has its call cancels it the
   await (await going).body?.cancel();
 });
 
+Deno.test("a retry whose broker does not show life is refused in the end", async () => {
+  await using world = new World({ limits: { keepAliveMs: 30 } });
+  const { server, gateway, broker } = world;
+  const first = await ask(broker, CONFIRM);
+  const [key] = Object.keys(first.answer.result.inputRequests);
+  const other = gateway.start(0, {
+    // Takes it, and never answers.
+    fetchBroker: (_url, { signal }) =>
+      new Promise((_, reject) =>
+        signal!.addEventListener("abort", () => reject(signal!.reason))
+      ),
+  });
+  const second = await ask(other, retry(CONFIRM, first, { [key!]: YES }));
+  assertEquals(second.answer.error.code, UNKNOWN_STATE);
+  assertEquals(server.runs, { confirm: 1 });
+});
+
+Deno.test("a retry may want log messages that the first request did not", async () => {
+  await using server = new AskingServer({
+    talks: async ({ ask, send, session }) => {
+      await ask("elicitation/create", FORM);
+      const params = { level: "info", data: session.methods.at(-1) };
+      send({ method: "notifications/message", params });
+      return says("talked");
+    },
+  });
+  await using world = new World({ url: server.url, tools: ["talks"] });
+  const call = { ...CONFIRM, params: { name: "a_talks" } };
+  const first = await ask(world.broker, call);
+  const [key] = Object.keys(first.answer.result.inputRequests);
+  const second = await ask(world.broker, {
+    ...retry(call, first, { [key!]: YES }),
+    meta: { "io.modelcontextprotocol/logLevel": "info" },
+  });
+  assertEquals(
+    second.before.map(({ params }) => params),
+    [{ level: "info", data: "logging/setLevel" }],
+  );
+});
+
 const GONE: readonly {
   readonly name: string;
   readonly reachable?: boolean;

@@ -176,12 +176,7 @@ export class ToSessionBridge {
         return await client.leg.response;
       }
       case "elsewhere": {
-        const { keys, fetchBroker, epoch } = this.#options;
-        const response = await forwardToOwner(found.owner, call, {
-          keys,
-          fetch: fetchBroker,
-          now: epoch,
-        }, call.signal);
+        const response = await this.#forward(call, found.owner);
         if (response === undefined) throw unknownState();
         return response;
       }
@@ -189,6 +184,29 @@ export class ToSessionBridge {
         throw unknownState();
       default:
         return found satisfies never;
+    }
+  }
+
+  /** The owner shows life soon, whatever the call is doing, or it is gone. */
+  async #forward(
+    call: StatelessCall,
+    owner: Listener,
+  ): Promise<Response | undefined> {
+    const { keys, fetchBroker, epoch, wait, limits } = this.#options;
+    const late = new AbortController();
+    const begun = new AbortController();
+    void wait(2 * limits.keepAliveMs, begun.signal).then(() => {
+      if (!begun.signal.aborted) late.abort();
+    });
+    try {
+      return await forwardToOwner(
+        owner,
+        call,
+        { keys, fetch: fetchBroker, now: epoch },
+        AbortSignal.any([call.signal, late.signal]),
+      );
+    } finally {
+      begun.abort();
     }
   }
 

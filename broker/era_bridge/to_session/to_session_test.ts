@@ -565,6 +565,25 @@ Deno.test("a server that asks on the session's own stream while no call is open 
   assertEquals(result, {});
 });
 
+Deno.test("a server that asks on the session's own stream before it has the call gets an error", async () => {
+  await using world = new World({ plain });
+  const { server } = world;
+  const asked = Promise.withResolvers<unknown>();
+  // The call is sent when this is done; the stream may be open before.
+  server.slow.set("logging/setLevel", async (session) => {
+    await until(() => session.get !== undefined, "the stream is open");
+    const { error } = await session.ask(session.get, "roots/list", {});
+    asked.resolve(error?.code);
+  });
+  const { answer } = await world.call("plain", {
+    token: "alice",
+    capabilities: { roots: {} },
+    meta: { "io.modelcontextprotocol/logLevel": "info" },
+  });
+  assertEquals(await asked.promise, -32601);
+  assertEquals(answer.result.content[0].text, "plain");
+});
+
 Deno.test("a caller's calls share a session, other callers, clients and capabilities do not", async () => {
   await using world = new World({ plain });
   const { server, broker } = world;

@@ -34,8 +34,16 @@ const OF_ERA: readonly string[] = [
   "progressToken",
 ];
 
-/** Members of `params` by which the stateless era carries on with a call. */
-const OF_RETRY: readonly string[] = ["inputResponses", "requestState"];
+/**
+ * Members of `params` that are not for the server: those by which the stateless
+ * era carries on with a call, and the one that would make a task of it, which
+ * nobody could ask after.
+ */
+const NOT_PASSED: readonly string[] = [
+  "inputResponses",
+  "requestState",
+  "task",
+];
 
 /**
  * Writes the call, as JSON text.
@@ -49,7 +57,7 @@ export function writeCall(
 ): string {
   const { id } = rewriting;
   const params = readObject(body, request.params);
-  for (const key of OF_RETRY) params.delete(key);
+  for (const key of NOT_PASSED) params.delete(key);
   rename(params, request.method, rewriting.name);
   writeMeta(params, rewriting.progressToken);
   return writeObject([

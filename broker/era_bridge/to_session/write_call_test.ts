@@ -61,6 +61,13 @@ const CASES: readonly {
     want: '{"name":"add"}',
   },
   {
+    name: "makes no task of a call",
+    method: "tools/call",
+    params: '{"name":"add","task":{"ttl":1}}',
+    to: { name: "add" },
+    want: '{"name":"add"}',
+  },
+  {
     name: "leaves a URI alone",
     method: "resources/read",
     params: '{"uri":"file:\\/\\/a"}',
