@@ -28,15 +28,16 @@ const DESKS: readonly { readonly name: string; readonly era: Era }[] = [
   { name: "v1", era: "session" },
   { name: "v2", era: "stateless" },
   { name: "py", era: "session" },
+  { name: "pys", era: "stateless" },
 ];
 
 const gateway = shared(async (stack) => {
-  const [everything, python] = await Promise.all([
+  const [everything, py, pys] = await Promise.all([
     startEverythingServer({ port: 0, log: SILENT }),
-    startDeskPython(),
+    startDeskPython("py"),
+    startDeskPython("pys"),
   ]);
-  stack.use(everything);
-  stack.use(python);
+  for (const server of [everything, py, pys]) stack.use(server);
   const v1 = stack.use(startDeskV1("v1"));
   const v2 = stack.use(startDeskV2("v2"));
   return stack.use(
@@ -44,8 +45,9 @@ const gateway = shared(async (stack) => {
       servers: [
         { name: "v1", url: v1.url, prefix: "v1_" },
         { name: "v2", url: v2.url, prefix: "v2_" },
-        // Python's SDK serves both eras, and would be taken for a stateless one.
-        { name: "py", url: python.url, prefix: "py_", era: "session" },
+        // Python's SDK serves both eras: which one, the gateway may be told.
+        { name: "py", url: py.url, prefix: "py_", era: "session" },
+        { name: "pys", url: pys.url, prefix: "pys_" },
         { name: "everything", url: everything.url, prefix: "every_" },
       ],
     }),
@@ -78,6 +80,11 @@ const CALLS: readonly ToolCall[] = [
       tool: `${name}_ask`,
       args: { question: "Who?" },
       want: /^\{"action": ?"decline"\}$/,
+    },
+    {
+      tool: `${name}_send`,
+      args: { city: "Zürich, =?base64?eA==?=" },
+      want: /^Sent to Zürich, =\?base64\?eA==\?=$/,
     },
     { tool: `${name}_count`, args: { to: 2 }, want: /^Counted to 2$/ },
     { tool: `${name}_cancelled`, args: {}, want: /^\d+$/ },
@@ -214,7 +221,7 @@ const EVERYTHING: Listed = {
 for (const kind of ERA_CLIENTS) {
   const connect = (): Promise<EraClient> => kind.connect(gateway().url);
 
-  proves(`${kind.name} sees all of four servers`, async () => {
+  proves(`${kind.name} sees all of five servers`, async () => {
     await using client = await connect();
     const { tools, ...rest } = await client.list();
     assertEquals(
@@ -256,6 +263,14 @@ for (const kind of ERA_CLIENTS) {
     provesInOneCall(kind, desk, connect);
   }
 }
+
+proves("each server is taken to be of its era", async () => {
+  const { servers } = await gateway().status();
+  assertEquals(
+    servers.map(({ name, era }) => ({ name, era })),
+    [...DESKS, { name: "everything", era: "session" }],
+  );
+});
 
 /** What goes back and forth while a call runs. */
 function provesInOneCall(
