@@ -25,6 +25,8 @@ export interface StatelessClientOptions {
   readonly http?: Deno.HttpClient;
   /** What it declares with every request. Default: nothing. */
   readonly capabilities?: object;
+  /** Members of `_meta` besides the envelope's. Default: none. */
+  readonly meta?: Readonly<Record<string, unknown>>;
 }
 
 /** The client. */
@@ -50,6 +52,7 @@ export class StatelessClient {
       },
       "io.modelcontextprotocol/clientCapabilities":
         this.#options.capabilities ?? {},
+      ...this.#options.meta,
     }).slice(1, -1);
   }
 
