@@ -14,12 +14,19 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { Era } from "../../shared/mcp.ts";
 
 /** What the user answers a question with. */
 export type UserAnswer =
-  | { readonly action: "accept"; readonly content: { readonly answer: string } }
+  | {
+    readonly action: "accept";
+    readonly content: Readonly<Record<string, string>>;
+  }
   | { readonly action: "decline" };
 
 /** How to call a tool. */
@@ -69,7 +76,10 @@ export interface EraClient extends AsyncDisposable {
   ): Promise<{ readonly text?: string; readonly blob?: string }>;
   /** Lets the user answer what comes next. */
   user(answer: UserAnswer): void;
-  /** What the user was asked, in order. */
+  /**
+   * What the user was asked, in order; of a URL to open, that too, and whether
+   * it came with an id.
+   */
   readonly asked: readonly string[];
 }
 
@@ -99,7 +109,12 @@ export const ERA_CLIENTS: readonly EraClientKind[] = [
 ];
 
 const INFO = { name: "era client", version: "1.0.0" };
-const CAPABILITIES = { elicitation: {} };
+const CAPABILITIES = {
+  elicitation: { form: {}, url: {} },
+  sampling: {},
+  roots: {},
+};
+const ROOTS = { roots: [{ uri: "file:///era", name: "era" }] };
 /** A call that waits for its cancellation may take as long as a slow machine. */
 const TIMEOUT_MS = 110_000;
 
@@ -114,8 +129,13 @@ async function connectV2(
   });
   client.setRequestHandler(
     "elicitation/create",
-    ({ params }) => user.answer(params.message) as never,
+    ({ params }) => user.answer(params as Question) as never,
   );
+  client.setRequestHandler(
+    "sampling/createMessage",
+    ({ params }) => user.sample(params as Sampling) as never,
+  );
+  client.setRequestHandler("roots/list", () => ROOTS);
   await client.connect(new TransportV2(new URL(url)));
   return withUser(
     user,
@@ -133,8 +153,13 @@ async function connectV1(url: string): Promise<EraClient> {
   const client = new ClientV1(INFO, { capabilities: CAPABILITIES });
   client.setRequestHandler(
     ElicitRequestSchema,
-    ({ params }) => user.answer(params.message) as never,
+    ({ params }) => user.answer(params as Question) as never,
   );
+  client.setRequestHandler(
+    CreateMessageRequestSchema,
+    ({ params }) => user.sample(params as Sampling) as never,
+  );
+  client.setRequestHandler(ListRootsRequestSchema, () => ROOTS);
   await client.connect(new TransportV1(new URL(url)) as never);
   return withUser(
     user,
@@ -152,10 +177,36 @@ class User {
   readonly asked: string[] = [];
   next: UserAnswer = { action: "decline" };
 
-  answer(question: string): UserAnswer {
-    this.asked.push(question);
-    return this.next;
+  answer({ message, url, elicitationId }: Question): UserAnswer {
+    if (url === undefined) {
+      this.asked.push(message);
+      return this.next;
+    }
+    const named = elicitationId === undefined ? "" : " (named)";
+    this.asked.push(`${message}: ${url}${named}`);
+    return { action: this.next.action } as UserAnswer;
   }
+
+  sample({ messages }: Sampling): object {
+    const text = `sampled: ${messages[0]?.content.text}`;
+    return {
+      role: "assistant",
+      content: { type: "text", text },
+      model: "era",
+    };
+  }
+}
+
+interface Question {
+  readonly message: string;
+  readonly url?: string;
+  readonly elicitationId?: string;
+}
+
+interface Sampling {
+  readonly messages: readonly {
+    readonly content: { readonly text?: string };
+  }[];
 }
 
 interface Page {
