@@ -349,6 +349,15 @@ async function startPrograms(
     KUBERNETES_SERVICE_HOST: hostname,
     KUBERNETES_SERVICE_PORT: port,
   };
+  // Before the programs, hence removed after they have ended.
+  const state = await Deno.makeTempDir({ prefix: "installation-test-" });
+  stack.defer(() => Deno.remove(state, { recursive: true }));
+  const own = await serviceAccountDir(cluster, "mcp-gateway", stack);
+  const account = await serviceAccountDir(
+    cluster,
+    "mcp-gateway-controller",
+    stack,
+  );
   const processes: LocalProcess[] = [];
   // Side by side: each may take its time to finish what it does.
   stack.defer(async () => {
@@ -368,9 +377,6 @@ async function startPrograms(
     return process;
   };
 
-  const state = await Deno.makeTempDir({ prefix: "installation-test-" });
-  stack.defer(() => Deno.remove(state, { recursive: true }));
-  const own = await serviceAccountDir(cluster, "mcp-gateway", stack);
   const access = { read: [own, state], write: [state] };
   const common = {
     config: `kube:${HOME}/mcp-gateway-config`,
@@ -396,11 +402,6 @@ async function startPrograms(
       "catalog-url": `http://${ADDRESS.gateway}:${PORT.brokerInternal}`,
     }, routerArgs),
     PORT.routerInternal,
-  );
-  const account = await serviceAccountDir(
-    cluster,
-    "mcp-gateway-controller",
-    stack,
   );
   const controller = program(
     "controller",
