@@ -1,16 +1,16 @@
 /**
- * Carries out a plan: writes what is not as it should be, takes away what is
- * wanted no more, says what was found. What fails for one object fails for it
- * alone; that something failed is said at the end, so that it is tried again.
+ * Carries out a plan, statuses apart: writes what is not as it should be, takes
+ * away what is wanted no more. What fails for one object fails for it alone;
+ * that something failed is said at the end, so that it is tried again.
  *
  * The Secret goes before the ConfigMap that refers to it, both before what
- * attaches the router, that before the routes which rely on the router, and
- * statuses come last. What is taken away goes the other way round.
+ * attaches the router, and that before the routes which rely on the router.
+ * What is taken away goes the other way round.
  *
  * @module
  */
 
-import { FencedError, type KubeClient } from "../shared/kube/client.ts";
+import { FencedError } from "../shared/kube/client.ts";
 import {
   CONFIG_MAPS,
   type KubeObject,
@@ -19,20 +19,11 @@ import {
   SECRETS,
 } from "../shared/kube/object.ts";
 import type { Applier } from "./kube/apply.ts";
-import type { EventRecorder } from "./kube/event_recorder.ts";
-import { mergeConditions, writeStatus } from "./kube/write_status.ts";
-import {
-  ATTACHMENT_KINDS,
-  HTTP_ROUTES,
-  STATUS_KINDS,
-} from "./observe/kinds.ts";
+import { ATTACHMENT_KINDS, HTTP_ROUTES } from "./observe/kinds.ts";
 import type { Observer } from "./observe/observer.ts";
 import type { GatewayPlan } from "./plan/gateway_plan.ts";
 import type { Desired } from "./plan/object.ts";
 import type { Plan } from "./plan/plan.ts";
-import { statusMembers, type StatusPlan } from "./plan/status_plan.ts";
-import { type Condition, readConditions } from "./resources/condition.ts";
-import { Fields } from "./resources/fields.ts";
 import { EXTENSION_LABEL } from "./resources/groups.ts";
 
 /** What is needed to carry out a plan. */
@@ -41,21 +32,15 @@ export interface CarryOutOptions {
   readonly observer: Pick<Observer, "attachments" | "object">;
   /** Writes objects; behind the fence of whoever leads. */
   readonly applier: Pick<Applier, "apply" | "remove">;
-  /** Writes statuses; behind the same fence. */
-  readonly client: Pick<KubeClient, "get" | "patchStatus">;
-  /** Writes events; behind the same fence. */
-  readonly events: Pick<EventRecorder, "record">;
   /** Namespaces whose extensions are ours; all where it is empty. */
   readonly namespaces: ReadonlySet<string>;
-  /** The moment that was planned at, RFC 3339. */
-  readonly now: string;
   /** Gives up. */
   readonly signal: AbortSignal;
 }
 
 /** What was done. */
 export interface CarriedOut {
-  /** Objects and statuses that were written or deleted. */
+  /** Objects that were written or deleted. */
   readonly writes: number;
 }
 
@@ -91,9 +76,6 @@ function routesFirst<One extends { readonly kind: Kind }>(
   );
 }
 
-/** Statuses that are written at the same time. */
-const ABREAST = 8;
-
 /**
  * Carries out a plan.
  *
@@ -101,7 +83,7 @@ const ABREAST = 8;
  * @throws {FencedError} If we lead no more; nothing was begun since.
  */
 export async function carryOut(
-  plan: Plan,
+  plan: Omit<Plan, "statuses">,
   options: CarryOutOptions,
 ): Promise<CarriedOut> {
   const failures: unknown[] = [];
@@ -131,12 +113,6 @@ export async function carryOut(
   for (const { kind, object } of routesFirst(unwanted(plan, options))) {
     await attempt(() => options.applier.remove(kind, object, options.signal));
   }
-  const changed = plan.statuses.filter((one) => one.changed).values();
-  await Promise.all(Array.from({ length: ABREAST }, async () => {
-    for (const one of changed) {
-      await attempt(() => writeOneStatus(one, options));
-    }
-  }));
   if (failures.length > 0) throw new CarryOutError(failures);
   return { writes };
 }
@@ -189,7 +165,7 @@ async function write(
 
 /** Attachments of ours that are in no plan any more. */
 function unwanted(
-  plan: Plan,
+  plan: Omit<Plan, "statuses">,
   { observer, namespaces }: CarryOutOptions,
 ): readonly { readonly kind: Kind; readonly object: KubeObject }[] {
   const wanted = new Set(
@@ -203,44 +179,4 @@ function unwanted(
       !plan.keep.includes(extension) &&
       !wanted.has(`${kind.kind} ${objectKey(object.metadata)}`);
   });
-}
-
-async function writeOneStatus(
-  { kind, meta, status, transitions }: StatusPlan,
-  { observer, client, events, now, signal }: CarryOutOptions,
-): Promise<boolean> {
-  const resource = STATUS_KINDS[kind];
-  const known = observer.object(resource, meta);
-  // Planned from another one: there is news of that.
-  if (
-    known === undefined || known.metadata.uid !== meta.uid ||
-    known.metadata.generation !== meta.generation
-  ) return false;
-  const types = status.conditions.map(({ type }) => type);
-  const outcome = await writeStatus(client, resource, known, (live) => ({
-    ...statusMembers(status),
-    conditions: mergeConditions(
-      readConditions(new Fields(live, [])),
-      status.conditions,
-      types,
-      now,
-    ),
-  }), signal);
-  if (outcome.kind !== "changed") return false;
-  for (const { before, after } of transitions) {
-    // That something new is as it should be, its status says.
-    if (before === undefined && after.status !== "False") continue;
-    events.record({
-      regarding: outcome.after,
-      type: after.status === "False" ? "Warning" : "Normal",
-      reason: after.reason,
-      action: "Reconcile",
-      note: eventNote(after),
-    });
-  }
-  return true;
-}
-
-function eventNote({ type, status, message }: Condition): string {
-  return `${type} is ${status}: ${message}`;
 }

@@ -90,13 +90,7 @@ function cluster(
             return true;
           }),
       },
-      client: {
-        get: () => Promise.resolve(undefined),
-        patchStatus: () => Promise.reject(new Error("no status is planned")),
-      },
-      events: { record: () => {} },
       namespaces: new Set(namespaces),
-      now: "2026-01-01T00:00:00Z",
       signal: new AbortController().signal,
     },
   };

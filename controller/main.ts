@@ -8,6 +8,7 @@
  * | this replica begins to lead | planned again |
  * | it does not lead, or has not seen everything once | nothing is written |
  * | some of a plan cannot be carried out | the rest is, and that again later |
+ * | many statuses are to be written | the next plan does not wait for them |
  * | SIGTERM | what is being written is finished, then the lease given back |
  *
  * @module
@@ -35,12 +36,17 @@ import { Observer } from "./observe/observer.ts";
 import { CONTROLLER_OPTIONS } from "./options.ts";
 import { plan } from "./plan/plan.ts";
 import { parseSelector } from "./plan/selector.ts";
+import { StatusOutbox } from "./status_outbox.ts";
 import { type PlanSettings, planSettings } from "./plan/world.ts";
 
 type Options = OptionValues<typeof CONTROLLER_OPTIONS>;
 
-/** The only key: a plan is of everything. */
+/** What is done again and again, each beside the other: a plan is of everything. */
 const PLAN = "plan";
+const STATUSES = "statuses";
+
+/** Milliseconds after which we look whether a status is as it should be. */
+const STATUS_MS = 2_000;
 
 /** What was done last. */
 interface LastPlan {
@@ -50,7 +56,7 @@ interface LastPlan {
   readonly durationMs: number;
   /** Servers in the configurations. */
   readonly servers: number;
-  /** Objects and statuses that were written. */
+  /** Objects that were written; statuses are counted apart. */
   readonly writes: number;
 }
 
@@ -70,7 +76,9 @@ async function start(
   const identity = `${MACHINE}_${crypto.randomUUID()}`;
 
   const queue = new WorkQueue({
-    work: (_, signal) => reconcile(signal),
+    work: (key, signal) =>
+      unlessFenced(key === PLAN ? reconcile(signal) : sendStatuses(signal)),
+    concurrency: 2,
     now: monotonic,
     ...common,
   });
@@ -82,6 +90,7 @@ async function start(
     identity,
     onChange: (leads) => {
       if (leads) replan();
+      else outbox.clear();
     },
     clocks: { monotonic, wall: Date.now },
     ...common,
@@ -92,6 +101,7 @@ async function start(
     home: access.namespace,
     settings,
     onChange: replan,
+    onStatus: () => queue.addLater(PLAN, STATUS_MS),
     now: monotonic,
     ...common,
   });
@@ -112,7 +122,9 @@ async function start(
     unique: () => crypto.randomUUID().replaceAll("-", ""),
     log,
   });
+  const outbox = new StatusOutbox({ observer, client: fenced, events });
   let last: LastPlan | undefined;
+  let statusesWritten = 0;
 
   const reconcile = async (signal: AbortSignal): Promise<void> => {
     // Both are asked for again when they have changed.
@@ -123,8 +135,7 @@ async function start(
     const planned = plan(observer.world(now, brokers));
     try {
       const { writes } = await carryOut(planned, {
-        ...{ observer, applier, events, now, signal },
-        client: fenced,
+        ...{ observer, applier, signal },
         namespaces: settings.namespaces,
       });
       last = {
@@ -134,10 +145,17 @@ async function start(
         writes,
       };
       if (writes > 0) log.info("plan carried out", { ...last });
-    } catch (error) {
-      // Whoever leads now has planned already.
-      if (!(error instanceof FencedError)) throw error;
+    } finally {
+      // Also of what could not be written.
+      outbox.put(election.canWrite ? planned.statuses : [], now);
+      if (outbox.size > 0) queue.add(STATUSES);
     }
+  };
+
+  const sendStatuses = async (signal: AbortSignal): Promise<void> => {
+    const written = await outbox.send(signal);
+    statusesWritten += written;
+    if (written > 0) log.info("statuses written", { written });
   };
 
   addControllerMetrics(metrics, { queue, observer, election, events });
@@ -156,6 +174,7 @@ async function start(
       settled: observer.settled,
       ...(last === undefined ? {} : { lastPlan: last }),
       queue: queue.counts,
+      statuses: { waiting: outbox.size, written: statusesWritten },
       droppedEvents: events.dropped,
       watches: observer.health,
     }),
@@ -184,6 +203,15 @@ async function start(
     client.close();
   });
   life.onDrain("internal listener", () => internal.close());
+}
+
+/** Whoever leads now has planned already. */
+async function unlessFenced(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof FencedError)) throw error;
+  }
 }
 
 /** First part of an identity, for people. */

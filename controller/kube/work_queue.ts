@@ -134,6 +134,17 @@ export class WorkQueue {
     this.#ring();
   }
 
+  /**
+   * Asks for something to be done after a while, unless it is asked for before:
+   * there is no hurry, and it may be asked for often.
+   */
+  addLater(key: string, afterMs: number): void {
+    const item = this.#item(key);
+    if (item.dueAt !== undefined) return;
+    item.dueAt = Math.max(item.notBefore, this.#options.now() + afterMs);
+    this.#ring();
+  }
+
   /** Works until the signal is aborted and what was begun is done. */
   async run(signal: AbortSignal): Promise<void> {
     const ring = () => this.#ring();

@@ -55,6 +55,20 @@ Deno.test("A queue does once what is asked for often in a short time", async () 
   assertEquals(it.queue.counts.waiting, 0);
 });
 
+Deno.test("A queue does later what has no hurry, once, and at once when it has", async () => {
+  await using it = new Fixture();
+  it.queue.addLater("plan", 2_000);
+  await it.time.advance(1_000);
+  it.queue.addLater("plan", 2_000);
+  await it.time.advance(1_000);
+  assertEquals(it.attempts, ["2000 plan"]);
+  it.queue.addLater("plan", 2_000);
+  await it.time.advance(500);
+  it.queue.add("plan");
+  await it.time.advance(5_000);
+  assertEquals(it.attempts, ["2000 plan", "2550 plan"]);
+});
+
 Deno.test("A queue does not wait for the end of a burst that does not end", async () => {
   await using it = new Fixture();
   for (let i = 0; i < 40; i++) {

@@ -73,6 +73,11 @@ export interface ObserverOptions {
   readonly settings: PlanSettings;
   /** Told that something is not what it was. */
   readonly onChange: () => void;
+  /**
+   * Told that a status of an object of ours is not what it was, and nothing
+   * else: most often, we have written it.
+   */
+  readonly onStatus: () => void;
   /** Log. */
   readonly log: Logger;
   /** Waits. */
@@ -333,7 +338,9 @@ export class Observer {
     const { kind, namespace, labelSelector, fieldSelector, keep } = wanted;
     if (this.#signal === undefined || this.#signal.aborted) return;
     const stop = new AbortController();
-    const informer = new Informer<Seen>({
+    /** Changes since the last call of `onChange` that are of a status alone. */
+    let statuses = 0;
+    const informer: Informer<Seen> = new Informer<Seen>({
       resource: kind,
       selection: { namespace, labelSelector, fieldSelector },
       client: {
@@ -351,9 +358,23 @@ export class Observer {
         },
         watch: (...args) => client.watch(...args),
       },
-      read: keep,
-      onChange: () => {
+      read: (object) => {
+        const { name, namespace } = object.metadata;
+        const before = informer.get(name, namespace)?.object;
+        if (WITH_STATUS.includes(kind) && isStatusAlone(before, object)) {
+          statuses++;
+        }
+        return keep(object);
+      },
+      onChange: (keys) => {
         if (stop.signal.aborted) return;
+        // That all has been seen once, is told without a key.
+        const news = keys.length === 0 || keys.length > statuses;
+        statuses = 0;
+        if (!news) {
+          this.#options.onStatus();
+          return;
+        }
         if (kind === EXTENSIONS || kind === REGISTRATIONS) this.#focus();
         this.#options.onChange();
       },
@@ -375,6 +396,27 @@ export class Observer {
     );
     this.#running.add(running);
   }
+}
+
+/** Kinds whose statuses we write. */
+const WITH_STATUS: readonly Kind[] = [
+  REGISTRATIONS,
+  VIRTUAL_SERVERS,
+  EXTENSIONS,
+];
+
+/** Whether nothing of an object has changed but its status. */
+function isStatusAlone(
+  before: KubeObject | undefined,
+  after: KubeObject,
+): boolean {
+  // Whatever is in a specification, the API server counts its changes.
+  const rest = ({ metadata }: KubeObject) =>
+    JSON.stringify([
+      ...[metadata.uid, metadata.generation, metadata.deletionTimestamp],
+      ...[metadata.labels, metadata.annotations],
+    ]);
+  return before !== undefined && rest(before) === rest(after);
 }
 
 function isSettled({ informer, refused, namespace }: Watch): boolean {

@@ -216,6 +216,8 @@ export interface ControllerStatus {
     readonly running: number;
     readonly attempts: number;
   };
+  /** Statuses that it has not written yet, and that it has. */
+  readonly statuses: { readonly waiting: number; readonly written: number };
   /** What it watches. */
   readonly watches: readonly {
     readonly kind: string;
@@ -322,9 +324,9 @@ export class Controller implements AsyncDisposable {
   async untilIdle(): Promise<ControllerStatus> {
     return await until("a plan that writes nothing", async () => {
       const status = await this.status();
-      const { lastPlan, queue } = status ?? {};
+      const { lastPlan, queue, statuses } = status ?? {};
       return lastPlan?.writes === 0 && queue?.waiting === 0 &&
-          queue.running === 0
+          queue.running === 0 && statuses?.waiting === 0
         ? status
         : undefined;
     });

@@ -7,6 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { waitFor } from "../../shared/local/wait.ts";
 import type { KubeObject } from "./_client.ts";
 import type { Cluster } from "./_cluster.ts";
 import {
@@ -25,6 +26,8 @@ import { controlPlane } from "./_world.ts";
 const SERVERS = 1_000;
 /** Requests at a time. */
 const ABREAST = 16;
+/** Each is written twice, which takes a busy machine a while. */
+const READY_MS = 90_000;
 /** What `manifests/controller/deployment.yaml` gives it. */
 const MAX_BYTES = 512 * 1024 * 1024;
 const REGISTRATIONS =
@@ -101,8 +104,25 @@ proves(
           (await configOf(cluster))?.servers.length === SERVERS || undefined,
       );
       const configuredMs = performance.now() - startedAt;
+      // Statuses are many and take a while; what is served does not wait.
+      const early = performance.now();
+      const [, late] = serverOf("s500", { hint: "changed" });
+      await cluster.admin.apply(late);
+      await until(
+        "a change while statuses are written",
+        async () =>
+          (await configOf(cluster))?.servers.find(({ name }) =>
+              name === `${TEAM}/s500`
+            )?.hint === "changed" || undefined,
+      );
+      const earlyMs = Math.round(performance.now() - early);
+      const { statuses } = await controller.status() ?? {};
+      console.log(
+        `a change was written after ${earlyMs} ms, when ${statuses?.waiting} ` +
+          "statuses still waited",
+      );
       let notReady = SERVERS;
-      await until("all registrations to be ready", async () => {
+      await waitFor(async () => {
         notReady = (await registrations(cluster)).filter(({ status }) =>
           !status?.conditions?.some((
             one: { type: string; status: string },
@@ -111,6 +131,9 @@ proves(
           )
         ).length;
         return notReady === 0 || undefined;
+      }, {
+        what: "all registrations to be ready",
+        timeoutMs: READY_MS,
       }).catch((cause) => {
         throw new Error(`${cause}: ${notReady} are not`, { cause });
       });
@@ -144,7 +167,7 @@ proves(
       // What a plan leaves behind would be there a dozen times.
       assert(last < first * 1.3, `it grows: ${megabytes} MB`);
 
-      const [, one] = serverOf("s500", { state: "Disabled" });
+      const [, one] = serverOf("s500", { hint: "changed", state: "Disabled" });
       const changedAt = performance.now();
       await cluster.admin.apply(one);
       await until(
