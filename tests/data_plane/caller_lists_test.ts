@@ -10,6 +10,7 @@ import { startRawServer } from "../fixtures/raw_server.ts";
 import { bearer } from "../support/bearer.ts";
 import { startGateway } from "../support/gateway.ts";
 import { proves, shared } from "../support/proves.ts";
+import { StatelessClient } from "../support/stateless_client.ts";
 import { eventually } from "../support/wait.ts";
 
 const CHANGED = "notifications/tools/list_changed";
@@ -217,6 +218,43 @@ proves(
     assertEquals((await other.next()).method, SENTINEL);
     open.changeLists({ prompts: [{ name: "hi" }] });
     await other.nextOf(SENTINEL);
+  },
+);
+
+proves(
+  "callers without sessions see their own lists too, kept from shared caches, and hear of changes",
+  async () => {
+    const { gateway, own } = world();
+    const clients = [["alice", ALICE], ["bob", BOB]] as const;
+    for (const [who, headers] of clients) {
+      const client = new StatelessClient(gateway.url, { headers });
+      const { message } = await client.request("tools/list");
+      const names = message?.result?.tools?.map(({ name }) => name);
+      assertEquals(names, seenBy(who));
+      assertEquals(message?.result?.["cacheScope"], "private");
+    }
+    const nobody = new StatelessClient(gateway.url);
+    const { message } = await nobody.request("tools/list");
+    assertEquals(message?.result?.tools?.map(({ name }) => name), ["echo"]);
+    const resources = await nobody.request("resources/list");
+    assertEquals(resources.message?.result?.["cacheScope"], "public");
+
+    const alice = new StatelessClient(gateway.url, { headers: ALICE });
+    await using listener = await alice.open("subscriptions/listen", {
+      notifications: { toolsListChanged: true },
+    });
+    await listener.nextOf("notifications/subscriptions/acknowledged");
+    own.callers = { ...CALLERS, [ALICE.authorization]: [{ name: "fresh" }] };
+    own.changeTools([]);
+    await listener.nextOf(CHANGED);
+    const fresh = await alice.request("tools/list");
+    assertEquals(
+      fresh.message?.result?.tools?.map(({ name }) => name),
+      ["echo", "own_fresh", "shy_common", "shy_only_alice"],
+    );
+    own.callers = CALLERS;
+    own.changeTools([]);
+    await listener.nextOf(CHANGED);
   },
 );
 
