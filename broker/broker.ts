@@ -104,9 +104,14 @@ export class Broker {
     this.hub = new Hub({
       limits,
       instance,
+      others: () => this.listens.count,
       ...(onSilent === undefined ? {} : { onSilent }),
     });
-    this.listens = new Listens(limits, serverMeta(options.version));
+    this.listens = new Listens({
+      limits,
+      serverMeta: serverMeta(options.version),
+      others: () => this.hub.size,
+    });
     this.callerLists = new CallerLists({
       ...options,
       open: options.openAsCaller,

@@ -31,16 +31,15 @@ export interface Limits {
   /** Streams open at once in one session. */
   readonly streamsPerSession: number;
   /**
-   * Streams open at once in one broker. Each takes a file descriptor, and a
-   * process that runs out of them once takes no connections any more.
+   * Streams open at once in one broker, of both eras. Each takes a file
+   * descriptor, and a process that runs out of them once takes no connections
+   * any more.
    */
   readonly streams: number;
   /**
-   * `subscriptions/listen` streams open at once in one broker, besides
-   * {@linkcode Limits.streams}.
+   * `subscriptions/listen` streams of one identity; anonymous callers have no
+   * such limit.
    */
-  readonly listens: number;
-  /** Such streams of one identity; anonymous callers have no such limit. */
   readonly listensPerIdentity: number;
   /** Milliseconds after which such a stream is ended, however busy. */
   readonly listenLifetimeMs: number;
@@ -177,7 +176,6 @@ export const LIMITS: Limits = {
   sessionsPerIdentity: 100,
   streamsPerSession: 4,
   streams: 8_000,
-  listens: 8_000,
   listensPerIdentity: 100,
   listenLifetimeMs: 24 * HOUR,
   listenPatienceMs: 2 * SECOND,

@@ -172,7 +172,7 @@ export class BridgeWorld implements AsyncDisposable {
       statelessEra: statelessEraEndpoint({
         catalog,
         lists: listAnswers(keys),
-        listens: new Listens(LIMITS, {}),
+        listens: new Listens({ limits: LIMITS, serverMeta: {} }),
         watches: { session: (watch) => bridge.watch(watch) },
         wait: waitOnTimer,
         log,

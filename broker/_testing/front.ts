@@ -79,8 +79,9 @@ export class Front {
     limits: { ...LIMITS, streamsPerSession: 2 },
     instance: "ab",
   });
-  readonly listens = new Listens({ ...LIMITS, listensPerIdentity: 2 }, {
-    v: 1,
+  readonly listens = new Listens({
+    limits: { ...LIMITS, listensPerIdentity: 2 },
+    serverMeta: { v: 1 },
   });
   readonly ended: OpenBackend[] = [];
   /** Sessions that clients ended. */

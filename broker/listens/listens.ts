@@ -11,12 +11,22 @@ import { Listen, type ListenOptions, type ListenOwner } from "./listen.ts";
 
 /** What limits the streams. */
 export interface ListenLimits extends ConnectionLimits {
-  /** Streams at once in all. */
-  readonly listens: number;
+  /** Streams at once in all, those of sessions too. */
+  readonly streams: number;
   /** Streams of one identity; anonymous callers have no such limit. */
   readonly listensPerIdentity: number;
   /** Milliseconds after which a stream is ended, however busy. */
   readonly listenLifetimeMs: number;
+}
+
+/** What the streams of a process need. */
+export interface ListensOptions {
+  /** Their limits. */
+  readonly limits: ListenLimits;
+  /** What the last message of a stream says of the gateway. */
+  readonly serverMeta: Readonly<Record<string, unknown>>;
+  /** Number of streams that there are besides; none unless given. */
+  readonly others?: () => number;
 }
 
 /** What is asked for. */
@@ -24,25 +34,16 @@ export type ListenRequest = Pick<ListenOptions, "id" | "owner" | "lists">;
 
 /** All streams of this process. */
 export class Listens {
-  readonly #limits: ListenLimits;
-  readonly #serverMeta: Readonly<Record<string, unknown>>;
+  readonly #options: ListensOptions;
   readonly #open = new Map<Listen, ReturnType<typeof setTimeout>>();
   /** Streams of each identity that has some. */
   readonly #identities = new Map<string, number>();
   #messages = 0;
   #over = false;
 
-  /**
-   * Begins without streams.
-   *
-   * @param serverMeta What the last message of a stream says of the gateway.
-   */
-  constructor(
-    limits: ListenLimits,
-    serverMeta: Readonly<Record<string, unknown>>,
-  ) {
-    this.#limits = limits;
-    this.#serverMeta = serverMeta;
+  /** Begins without streams. */
+  constructor(options: ListensOptions) {
+    this.#options = options;
   }
 
   /** Number of open streams. */
@@ -63,14 +64,15 @@ export class Listens {
   /** Opens a stream; undefined where its identity, or all, have too many. */
   open(request: ListenRequest): Listen | undefined {
     const { identity } = request.owner;
-    const { listens, listensPerIdentity, listenLifetimeMs } = this.#limits;
+    const { limits, serverMeta, others } = this.#options;
+    const { streams, listensPerIdentity, listenLifetimeMs } = limits;
     const own = this.#identities.get(identity) ?? 0;
-    if (this.#open.size >= listens) return undefined;
+    if (this.#open.size + (others?.() ?? 0) >= streams) return undefined;
     if (identity !== "" && own >= listensPerIdentity) return undefined;
     const listen = new Listen({
       ...request,
-      serverMeta: this.#serverMeta,
-      limits: this.#limits,
+      serverMeta,
+      limits,
       onClose: (listen) => this.#forget(listen),
       onMessage: () => this.#messages++,
     });

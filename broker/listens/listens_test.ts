@@ -7,7 +7,7 @@ const LIMITS: ListenLimits = {
   queueEvents: 8,
   queueBytes: 10_000,
   keepAliveMs: 60_000,
-  listens: 4,
+  streams: 5,
   listensPerIdentity: 2,
   listenLifetimeMs: 60_000,
 };
@@ -16,7 +16,11 @@ class World implements Disposable {
   readonly listens: Listens;
 
   constructor(limits: Partial<ListenLimits> = {}) {
-    this.listens = new Listens({ ...LIMITS, ...limits }, { v: 1 });
+    this.listens = new Listens({
+      limits: { ...LIMITS, ...limits },
+      serverMeta: { v: 1 },
+      others: () => 1,
+    });
   }
 
   open(identity = "", view = "", caller = identity): Listener | undefined {

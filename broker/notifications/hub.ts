@@ -28,7 +28,7 @@ export interface StreamOwner {
 export interface HubLimits extends StreamLimits {
   /** Streams of one session at once. */
   readonly streamsPerSession: number;
-  /** Streams at once in all. */
+  /** Streams at once in all, those without sessions too. */
   readonly streams: number;
   /** Bytes kept in all for clients that come back. */
   readonly ringsBytes: number;
@@ -40,6 +40,8 @@ export interface HubOptions {
   readonly limits: HubLimits;
   /** Tells brokers, and runs of one broker, apart: random, hexadecimal. */
   readonly instance: string;
+  /** Number of streams that there are besides; none unless given. */
+  readonly others?: () => number;
   /** Told of a session when its last stream ended. */
   readonly onSilent?: (session: string) => void;
 }
@@ -79,6 +81,11 @@ export class Hub {
   /** Number of streams that are connected. */
   get count(): number {
     return this.#accounts.size - this.#waiting.size;
+  }
+
+  /** Number of streams, connected or to be come back to. */
+  get size(): number {
+    return this.#accounts.size;
   }
 
   /** Number of streams whose clients may come back. */
@@ -199,13 +206,15 @@ export class Hub {
 
   /** Streams that nobody is connected to make room for one that somebody is. */
   #makeRoom(session: string): boolean {
-    const { streamsPerSession, streams } = this.#options.limits;
+    const { limits, others } = this.#options;
+    const { streamsPerSession, streams } = limits;
+    const all = this.#accounts.size + (others?.() ?? 0);
     const own = this.#of(session);
     if (own.length >= streamsPerSession) {
       const left = own.find(({ stream }) => stream.state === "waiting");
       if (left === undefined) return false;
       this.#replace(left);
-    } else if (this.#accounts.size >= streams) {
+    } else if (all >= streams) {
       const [left] = this.#waiting;
       if (left === undefined) return false;
       left.end();

@@ -227,3 +227,17 @@ Deno.test("a stream that is opened when all were ended ends in an orderly way, t
   const text = await new Response(late.body).text();
   assertEquals(text, "id: ab-1-0\ndata: \n\nretry: 500\n\n");
 });
+
+Deno.test("streams besides the hub's own count towards what all may have", () => {
+  let others = LIMITS.streams - 1;
+  const hub = new Hub({
+    limits: LIMITS,
+    instance: "ab",
+    others: () => others,
+  });
+  assert(hub.open(owner("a")));
+  assertEquals(hub.open(owner("b")), undefined);
+  others--;
+  assert(hub.open(owner("b")));
+  hub.endAll();
+});
