@@ -365,7 +365,8 @@ function describeVirtual(
 
 /** A server's snapshot as the merge wants it. */
 function listOf(snapshot: ServerSnapshot): ServerList {
-  const { server, state, known, items, era, sessions, introduction } = snapshot;
+  const { server, state, known, items, hints, era, sessions, introduction } =
+    snapshot;
   return {
     server: server.name,
     listed: isListed(state),
@@ -377,6 +378,7 @@ function listOf(snapshot: ServerSnapshot): ServerList {
       ? {}
       : { instructions: introduction.instructions }),
     items,
+    ...(hints === undefined ? {} : { hints }),
   };
 }
 

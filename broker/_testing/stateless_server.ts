@@ -30,6 +30,8 @@ export class StatelessServer {
   agrees: readonly string[] | undefined;
   /** Written into each result. */
   resultType: string | undefined = "complete";
+  /** What it says of keeping each page of its lists; nothing by default. */
+  hints: readonly object[] = [];
   /** Answers with event streams instead of JSON. */
   streams = false;
   /** Connections are refused. */
@@ -128,6 +130,7 @@ export class StatelessServer {
       return this.#answer(message.id, {
         [KINDS[kind].member]: RAW,
         ...(page + 1 < pages.length ? { nextCursor: String(page + 1) } : {}),
+        ...this.hints[page],
       }, `[${pages[page]!.join()}]`);
     }
     switch (method) {

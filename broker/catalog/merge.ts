@@ -20,6 +20,7 @@ import {
   LIST_KINDS,
   type ListKind,
 } from "./kinds.ts";
+import type { ListHints } from "./list_hints.ts";
 import type { InstructedServer } from "./instructions.ts";
 import {
   type PreparedItem,
@@ -52,6 +53,8 @@ export interface ServerList {
   readonly instructions?: string;
   /** What it lists, as it wrote it: JSON texts, checked no further. */
   readonly items: ByKind<readonly Uint8Array[]>;
+  /** How long its lists may be kept, and for whom, where it says so. */
+  readonly hints?: Partial<ByKind<ListHints>>;
 }
 
 /** A server that clients see. */
@@ -61,6 +64,8 @@ export interface ListedServer extends InstructedServer {
    * select and that can only be its own.
    */
   readonly callerNames?: readonly string[];
+  /** How long its lists may be kept, and for whom, where it says so. */
+  readonly hints?: Partial<ByKind<ListHints>>;
 }
 
 /** A tool, prompt, resource or template in the catalog. */
@@ -154,13 +159,14 @@ function readable(reasons: readonly string[]): readonly string[] {
 
 function describeListed(
   { name, userSpecificList }: ServerConfig,
-  { instructions }: ServerList,
+  { instructions, hints }: ServerList,
   selected: () => readonly string[],
 ): ListedServer {
   return {
     server: name,
     ...(instructions === undefined ? {} : { instructions }),
     ...(userSpecificList ? { callerNames: selected() } : {}),
+    ...(hints === undefined ? {} : { hints }),
   };
 }
 

@@ -604,3 +604,36 @@ Deno.test("a view lists for clients of either era what they can use", () => {
     '{"tools":[{"name":"wrong","inputSchema":{"type":"object","properties":{"n":{"type":"number"}}}}]',
   );
 });
+
+Deno.test("a view may be kept as long, and for whom, the servers that it shows allow", () => {
+  const servers = [
+    { server: "a", hints: { tools: { ttlMs: 9, cacheScope: "public" } } },
+    {
+      server: "b",
+      hints: {
+        tools: { ttlMs: 7, cacheScope: "private" },
+        prompts: { ttlMs: 8, cacheScope: "public" },
+      },
+    },
+    { server: "old" },
+  ] as const;
+  const config = gatewayConfig(
+    servers.map(({ server }) => serverConfig(server)),
+    [{ name: "v", tools: ["a_x"], prompts: [] }],
+  );
+  const merged = mergeCatalog(
+    config,
+    servers.map(({ server, ...hints }) => ({
+      ...list(server, [`${server}_x`]),
+      ...hints,
+    })),
+  );
+  const views = makeViews(merged.items, config.virtualServers, merged.servers);
+  assertEquals(views.get(WHOLE_CATALOG)?.hints, {
+    tools: { ttlMs: 7, cacheScope: "private" },
+    prompts: { ttlMs: 8, cacheScope: "public" },
+    resources: undefined,
+    templates: undefined,
+  });
+  assertEquals(views.get("v")?.hints.tools, { ttlMs: 9, cacheScope: "public" });
+});

@@ -18,7 +18,8 @@ import {
   type ListCapability,
   type ListKind,
 } from "./kinds.ts";
-import { type InstructedServer, writeInstructions } from "./instructions.ts";
+import { writeInstructions } from "./instructions.ts";
+import { type ListHints, strictestOf } from "./list_hints.ts";
 import { Listing, type PageLimits } from "./listing.ts";
 import { type ListedServer, type MergedItem, shortHash } from "./merge.ts";
 
@@ -44,6 +45,8 @@ export class View {
 
   /** What its servers say of their use, where they do. */
   readonly instructions: string | undefined;
+  /** How long each list may be kept, and for whom, where its servers say so. */
+  readonly hints: ByKind<ListHints | undefined>;
 
   /**
    * Shows these.
@@ -54,12 +57,15 @@ export class View {
   constructor(
     key: string,
     items: ByKind<readonly MergedItem[]>,
-    servers: readonly InstructedServer[] = [],
+    servers: readonly ListedServer[] = [],
     pages: PageLimits = PAGES,
   ) {
     this.key = key;
     this.#pages = pages;
     this.instructions = writeInstructions(servers);
+    this.hints = byKind((kind) =>
+      strictestOf(servers.map(({ hints }) => hints?.[kind]))
+    );
     this.items = byKind((kind) =>
       new Map(items[kind].map((item) => [item.exposed, item]))
     );

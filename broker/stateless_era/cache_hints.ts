@@ -8,10 +8,8 @@
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { ListKind } from "../catalog/kinds.ts";
+import type { CacheScope } from "../catalog/list_hints.ts";
 import { hasOwnItems } from "../lists/own_items.ts";
-
-/** Who may be given a kept answer. */
-export type CacheScope = "public" | "private";
 
 /**
  * Tells who may be given an answer that was made for one caller.

@@ -26,6 +26,7 @@ import { writeAnswer } from "../answer.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { kindListedBy, type ListKind } from "../catalog/kinds.ts";
+import { type ListHints, strictestOf } from "../catalog/list_hints.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
 import { ClientPresence } from "../client_presence.ts";
 import type { ToSession } from "../era_bridge/bridged_call.ts";
@@ -174,15 +175,22 @@ class Endpoint {
     { view, config }: Seen,
   ): Promise<Response> {
     const { lists, path, version } = this.#options;
-    const scope = cacheScopeOf(kind, caller, config, path);
+    // Never longer, nor for more, than its servers allow.
+    const own: ListHints = {
+      ttlMs: LIMITS.listTtlMs,
+      cacheScope: cacheScopeOf(kind, caller, config, path),
+    };
+    const hints = strictestOf([own, view.hints[kind]]) ?? own;
     const client = clientOf(request, caller, view);
     const answer = await lists(
       kind,
       body,
       message,
       // Whoever may be given a page may ask for the next one.
-      scope === "public" ? { ...client, cursorsFor: ANYBODY } : client,
-      listMembers(version, LIMITS.listTtlMs, scope),
+      hints.cacheScope === "public"
+        ? { ...client, cursorsFor: ANYBODY }
+        : client,
+      listMembers(version, hints),
     );
     return answer.kind === "refused"
       ? refuse(answer.refusal, message.id)

@@ -7,7 +7,7 @@
  */
 
 import { META, STATELESS_REVISIONS } from "../../shared/mcp.ts";
-import type { CacheScope } from "./cache_hints.ts";
+import type { CacheScope, ListHints } from "../catalog/list_hints.ts";
 
 /** What the gateway calls itself. */
 const NAME = "mcp-gateway";
@@ -17,12 +17,10 @@ const NAME = "mcp-gateway";
  * before it.
  *
  * @param version The gateway's version.
- * @param ttlMs Milliseconds that an answer may be kept.
  */
 export function listMembers(
   version: string,
-  ttlMs: number,
-  cacheScope: CacheScope,
+  { ttlMs, cacheScope }: ListHints,
 ): string {
   const members = { ...hints(ttlMs, cacheScope), _meta: serverMeta(version) };
   return `,${JSON.stringify(members).slice(1, -1)}`;

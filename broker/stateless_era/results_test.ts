@@ -6,13 +6,18 @@ const META = {
 };
 
 Deno.test("listMembers() goes behind a list", () => {
-  assertEquals(JSON.parse(`{"tools":[]${listMembers("7", 5, "private")}}`), {
-    tools: [],
-    resultType: "complete",
-    ttlMs: 5,
-    cacheScope: "private",
-    _meta: META,
-  });
+  assertEquals(
+    JSON.parse(
+      `{"tools":[]${listMembers("7", { ttlMs: 5, cacheScope: "private" })}}`,
+    ),
+    {
+      tools: [],
+      resultType: "complete",
+      ttlMs: 5,
+      cacheScope: "private",
+      _meta: META,
+    },
+  );
 });
 
 Deno.test("discoverResult() declares what is served, and nothing else", () => {

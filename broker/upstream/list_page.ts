@@ -13,6 +13,7 @@ import {
   kindOf,
   members,
 } from "../../shared/jsonrpc/values.ts";
+import { type ListHints, readListHints } from "../catalog/list_hints.ts";
 
 /** One page. */
 export interface ListPage {
@@ -20,6 +21,8 @@ export interface ListPage {
   readonly items: readonly Uint8Array[];
   /** Cursor of the next page; "" is one too (2025-11-25, pagination). */
   readonly nextCursor?: string;
+  /** How long the page may be kept, and for whom, where it says so. */
+  readonly hints?: ListHints;
 }
 
 /**
@@ -43,5 +46,10 @@ export function readPage(
     .map(({ start, end }) => message.subarray(start, end));
   // null is not a cursor, though some servers write it for "no more".
   const nextCursor = asString(message, page.get("nextCursor"), SERVER_JSON);
-  return { items, ...(nextCursor === undefined ? {} : { nextCursor }) };
+  const hints = readListHints(message, page);
+  return {
+    items,
+    ...(nextCursor === undefined ? {} : { nextCursor }),
+    ...(hints === undefined ? {} : { hints }),
+  };
 }

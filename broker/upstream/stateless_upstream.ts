@@ -20,6 +20,7 @@ import {
 } from "../../shared/upstream/stateless_exchange.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 import { KINDS, type ListKind } from "../catalog/kinds.ts";
+import { STRICTEST } from "../catalog/list_hints.ts";
 import { evidenceIn } from "./era_evidence.ts";
 import {
   declaredKinds,
@@ -92,12 +93,14 @@ class StatelessUpstream implements UpstreamSession {
     if (!this.kinds.includes(kind)) {
       return { items: [], problems: [], tookMs: 0 };
     }
-    return await readWholeList(
+    const list = await readWholeList(
       kind,
       (params, limits) =>
         this.#request(KINDS[kind].method, params, { ...limits, signal }),
       this.#options,
     );
+    // It has to say (2026-07-28, caching).
+    return { hints: STRICTEST, ...list };
   }
 
   /** Asks again what the server is where that may help, and once more then. */

@@ -171,3 +171,18 @@ Deno.test("a subscription that begins without an acknowledgement is none", async
   );
   assertStringIncludes(error.message, "without an acknowledgement");
 });
+
+Deno.test("of what pages say of keeping them, the strictest holds for the list", async () => {
+  const server = new StatelessServer();
+  server.pages = { tools: [[toolText("a")], [toolText("b")]] };
+  const session = await open(server);
+  const hints = async () => (await session.list("tools", NEVER)).hints;
+  assertEquals(await hints(), { ttlMs: 0, cacheScope: "private" });
+  server.hints = [
+    { ttlMs: 3, cacheScope: "public" },
+    { ttlMs: 2, cacheScope: "public" },
+  ];
+  assertEquals(await hints(), { ttlMs: 2, cacheScope: "public" });
+  server.hints = [{ ttlMs: 3, cacheScope: "public" }, { ttlMs: 5 }];
+  assertEquals(await hints(), { ttlMs: 3, cacheScope: "private" });
+});

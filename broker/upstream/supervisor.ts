@@ -20,6 +20,7 @@ import {
   type ListKind,
   NO_ITEMS,
 } from "../catalog/kinds.ts";
+import type { ListHints } from "../catalog/list_hints.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
 import { Alarm } from "./alarm.ts";
 import {
@@ -58,6 +59,8 @@ export interface ServerSnapshot {
   readonly introduction?: Introduction;
   /** What it lists, last known: JSON texts as it wrote them. */
   readonly items: ByKind<readonly Uint8Array[]>;
+  /** How long its lists may be kept, and for whom, where it says so. */
+  readonly hints?: Partial<ByKind<ListHints>>;
   /** Which of its lists were cut or could not be read, and why. */
   readonly problems: readonly string[];
   /** Milliseconds its last list of tools took. */
@@ -114,6 +117,7 @@ export function isListed(state: ServerState): boolean {
 /** What is known of one list. */
 interface KnownList {
   readonly items: readonly Uint8Array[];
+  readonly hints?: ListHints;
   readonly problems: readonly string[];
   /** Failures of this list alone, while the server answers others. */
   readonly health: Health;
@@ -336,7 +340,11 @@ export class Supervisor {
       try {
         const list = await session.list(kind, signal);
         const items = keepUnchanged(lists[kind].items, list.items);
-        lists[kind] = goodList(items, list.problems);
+        const { problems, hints } = list;
+        lists[kind] = {
+          ...goodList(items, problems),
+          ...(hints === undefined ? {} : { hints }),
+        };
         if (kind === "tools") latencyMs = list.tookMs;
       } catch (error) {
         if (!costsOneList(error)) throw error;
@@ -358,6 +366,7 @@ export class Supervisor {
       sessions: session.introduction.sessions ?? false,
       introduction: session.introduction,
       items: byKind((kind) => lists[kind].items),
+      hints: hintsOf(lists),
       problems: LIST_KINDS.flatMap((kind) => lists[kind].problems),
       ...(latencyMs === undefined ? {} : { latencyMs }),
     }, "replace");
@@ -381,6 +390,7 @@ export class Supervisor {
       !isDropped(health, now(), patience);
     const problem = `${KINDS[kind].method} failed: ${error.message}`;
     return {
+      ...before,
       items: keep ? before.items : [],
       problems: [keep ? `${problem}; the last good list is kept` : problem],
       health,
@@ -566,6 +576,15 @@ function goodList(
   problems: readonly string[] = [],
 ): KnownList {
   return { items, problems, health: HEALTHY };
+}
+
+function hintsOf(lists: ByKind<KnownList>): Partial<ByKind<ListHints>> {
+  return Object.fromEntries(
+    LIST_KINDS.flatMap((kind) => {
+      const { hints } = lists[kind];
+      return hints === undefined ? [] : [[kind, hints]];
+    }),
+  );
 }
 
 /** Whether a failure only says that some credential is needed. */

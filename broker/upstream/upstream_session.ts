@@ -21,6 +21,7 @@ import {
   ServerExchange,
 } from "../../shared/upstream/server_exchange.ts";
 import { KINDS, LIST_KINDS, type ListKind } from "../catalog/kinds.ts";
+import { type ListHints, strictestOf } from "../catalog/list_hints.ts";
 import { type ListPage, readPage } from "./list_page.ts";
 import { UpstreamError } from "../../shared/upstream/upstream_error.ts";
 
@@ -59,6 +60,8 @@ export interface UpstreamList {
   readonly items: readonly Uint8Array[];
   /** Where the list was cut, and why. */
   readonly problems: readonly string[];
+  /** How long it may be kept, and for whom, where its server says so. */
+  readonly hints?: ListHints;
   /** Milliseconds it took. */
   readonly tookMs: number;
 }
@@ -209,23 +212,27 @@ export async function readWholeList(
 ): Promise<UpstreamList> {
   const { method, member } = KINDS[kind];
   const started = now();
-  const { items, problems } = await readList(async (cursor, maxBytes) => {
-    const { bytes, result } = await request(
-      cursor === undefined ? undefined : JSON.stringify({ cursor }),
-      {
-        timeoutMs: Math.max(1, limits.listMs - (now() - started)),
-        maxBytes,
-      },
-    );
-    const page = readPage(bytes, result, member);
-    if (page !== undefined) return { ...page, size: bytes.byteLength };
-    throw new UpstreamError("invalid answer", {
-      message: `the answer is not MCP: ${method} has no array of ${member}`,
-    });
-  }, limits);
+  const { items, problems, hints } = await readList(
+    async (cursor, maxBytes) => {
+      const { bytes, result } = await request(
+        cursor === undefined ? undefined : JSON.stringify({ cursor }),
+        {
+          timeoutMs: Math.max(1, limits.listMs - (now() - started)),
+          maxBytes,
+        },
+      );
+      const page = readPage(bytes, result, member);
+      if (page !== undefined) return { ...page, size: bytes.byteLength };
+      throw new UpstreamError("invalid answer", {
+        message: `the answer is not MCP: ${method} has no array of ${member}`,
+      });
+    },
+    limits,
+  );
   return {
     items,
     problems: problems.map((problem) => `${method}: ${problem}`),
+    ...(hints === undefined ? {} : { hints }),
     tookMs: Math.round(now() - started),
   };
 }
@@ -250,10 +257,13 @@ export async function readList(
   const seen = new Set<string>();
   let cursor: string | undefined;
   let left = limits.listBytes;
-  const cut = (why: string) => ({
+  let hints: ListHints | undefined;
+  const list = (problems: readonly string[]) => ({
     items: items.slice(0, limits.items),
-    problems: [`the list is cut: ${why}`],
+    problems,
+    ...(hints === undefined ? {} : { hints }),
   });
+  const cut = (why: string) => list([`the list is cut: ${why}`]);
   for (let pages = 0; pages < limits.pages; pages++) {
     let read: SizedPage;
     try {
@@ -267,12 +277,13 @@ export async function readList(
       throw error;
     }
     items.push(...read.items);
+    hints = strictestOf([hints, read.hints]);
     left -= read.size;
     if (items.length > limits.items) {
       return cut(`it has more than ${limits.items} items`);
     }
     cursor = read.nextCursor;
-    if (cursor === undefined) return { items, problems: [] };
+    if (cursor === undefined) return list([]);
     if (seen.has(cursor)) return cut("its cursors go in a circle");
     seen.add(cursor);
     if (left <= 0) return cut(`it is larger than ${limits.listBytes} bytes`);

@@ -15,6 +15,8 @@ import { startEveryFeatureV1 } from "../fixtures/every_feature_v1.ts";
 import { startGrowingStatelessServer } from "../fixtures/growing_stateless_server.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import { proves, shared } from "../support/proves.ts";
+import { StatelessClient } from "../support/stateless_client.ts";
+import { LIMITS } from "../../shared/limits.ts";
 import { eventually } from "../support/wait.ts";
 
 /** A client of the stateless era, and what it was told. */
@@ -108,6 +110,26 @@ proves(
     assert(resources.length > 0);
     const { resourceTemplates } = await client.listResourceTemplates();
     assert(resourceTemplates.length > 0);
+  },
+);
+
+proves(
+  "a list may be kept no longer, and for no more, than its servers allow",
+  async () => {
+    const client = new StatelessClient(gateway().url);
+    const hintsOf = async (method: string) => {
+      const { message } = await client.request(method);
+      const { ttlMs, cacheScope } = message?.result ?? {};
+      return { ttlMs, cacheScope };
+    };
+    assertEquals(await hintsOf("tools/list"), {
+      ttlMs: 1_234,
+      cacheScope: "public",
+    });
+    assertEquals(await hintsOf("prompts/list"), {
+      ttlMs: LIMITS.listTtlMs,
+      cacheScope: "private",
+    });
   },
 );
 
