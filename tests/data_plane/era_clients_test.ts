@@ -45,9 +45,9 @@ const gateway = shared(async (stack) => {
       servers: [
         { name: "v1", url: v1.url, prefix: "v1_" },
         { name: "v2", url: v2.url, prefix: "v2_" },
-        // Python's SDK serves both eras: which one, the gateway may be told.
+        // Python's SDK serves both eras, and would be spoken with in either.
         { name: "py", url: py.url, prefix: "py_", era: "session" },
-        { name: "pys", url: pys.url, prefix: "pys_" },
+        { name: "pys", url: pys.url, prefix: "pys_", era: "stateless" },
         { name: "everything", url: everything.url, prefix: "every_" },
       ],
     }),

@@ -174,10 +174,12 @@ async function record(
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await kind.start());
   const tap = stack.use(startTap({ target: server.url, tamper: kind.tamper }));
-  const servers = [{ name: "talker", url: tap.url, prefix }];
+  // A server that serves both eras is asked for its lists in the other one.
+  const era = "session";
+  const servers = [{ name: "talker", url: tap.url, prefix, era }];
   if (gateway && prefix !== "") {
     const { url } = stack.use(startOther());
-    servers.push({ name: "other", url, prefix: "other_" });
+    servers.push({ name: "other", url, prefix: "other_", era });
   }
   const { url } = gateway ? stack.use(await startGateway({ servers })) : tap;
   const transcript = await converse({
