@@ -11,6 +11,7 @@ import type { Catalog, CatalogEntry } from "../../shared/catalog.ts";
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import type { Era } from "../../shared/mcp.ts";
 import { ownerByPrefix } from "../../shared/names.ts";
+import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import type { NameConflict } from "../../shared/status.ts";
 import {
   type ByKind,
@@ -201,9 +202,9 @@ function mergeKind(
   for (const server of enabled) {
     const reasons: string[] = [];
     const list = lists.get(server.name);
-    const era = list?.era ?? "session";
+    const { era = "session", sessions = false } = list ?? {};
     for (const raw of list?.items[kind] ?? []) {
-      const outcome = prepare(kind, raw, server.prefix, era);
+      const outcome = prepare(kind, raw, server.prefix, { era, sessions });
       if (outcome.kind === "left out") {
         reasons.push(outcome.reason);
         continue;
@@ -327,14 +328,14 @@ function prepare(
   kind: ListKind,
   raw: Uint8Array,
   prefix: string,
-  era: Era,
+  spoken: SpokenEras,
 ): Prepared {
   let known = prepared.get(raw);
   if (known === undefined) prepared.set(raw, known = new Map());
-  const key = `${kind} ${era} ${prefix}`;
+  const key = `${kind} ${spoken.era} ${spoken.sessions} ${prefix}`;
   let outcome = known.get(key);
   if (outcome === undefined) {
-    const fresh = prepareItem(kind, raw, prefix, era);
+    const fresh = prepareItem(kind, raw, prefix, spoken);
     outcome = fresh.kind === "item"
       ? { ...fresh, hash: hashOf(fresh.item) }
       : fresh;

@@ -20,6 +20,7 @@ import {
 } from "../../shared/jsonrpc/values.ts";
 import type { ParamHeader } from "../../shared/catalog.ts";
 import type { Era } from "../../shared/mcp.ts";
+import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import { doubtsAbout } from "./doubts.ts";
 import { type ToolForms, toolForms } from "./tool_forms.ts";
 import {
@@ -81,7 +82,7 @@ const ARGUMENT: {
  * @param raw Its JSON text, no further checked than a list is where it is
  * taken apart ({@linkcode SERVER_JSON}).
  * @param prefix The server's prefix, "" for none.
- * @param era The era that its server speaks.
+ * @param spoken The eras that its server speaks.
  *
  * @example
  * ```ts
@@ -101,7 +102,7 @@ export function prepareItem(
   kind: ListKind,
   raw: Uint8Array,
   prefix: string,
-  era: Era = "session",
+  spoken: SpokenEras = { era: "session" },
 ): PrepareOutcome {
   const row = KINDS[kind];
   const whole = { start: 0, end: raw.byteLength };
@@ -124,7 +125,7 @@ export function prepareItem(
   if (wrong !== undefined) return leftOut(`${label}: ${wrong}`);
   const renamed = exposed === name ? raw : replaceString(raw, at, exposed);
   const shown = kind === "tools"
-    ? toolForms(renamed, era)
+    ? toolForms(renamed, spoken)
     : { kind: "forms", forms: plain(renamed) } as const;
   if (shown.kind === "left out") return leftOut(`${label}: ${shown.reason}`);
   const { session, stateless, paramHeaders, doubts } = shown.forms;

@@ -18,11 +18,11 @@ import {
   members,
   text,
 } from "../../shared/jsonrpc/values.ts";
-import type { Era } from "../../shared/mcp.ts";
 import {
   paramHeaderEdits,
   paramHeadersOf,
 } from "../../shared/stateless/param_headers.ts";
+import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import { needsTask } from "./doubts.ts";
 
 /** How a tool is shown. */
@@ -51,7 +51,7 @@ export type ToolFormsOutcome =
  * | with sessions | the same | as it is | without it |
  * | with sessions | a need to be called as a task | as it is | left out |
  * | stateless | an `outputSchema` of something else than an object | in a schema of an object with it as `result`, or without it | as it is |
- * | with sessions | the same | without it | as it is |
+ * | with sessions, or both | the same | without it | as it is |
  * | stateless | a property whose schema is true or false | `{}`, `{"not":{}}` | as it is |
  *
  * Servers with sessions know nothing of `x-mcp-header`: a mistake in it is
@@ -60,10 +60,15 @@ export type ToolFormsOutcome =
  *
  * @param tool Its JSON text, valid, an object, with an `inputSchema` that is
  * one.
- * @param era The era of its server.
+ * @param spoken The eras that its server speaks; one that speaks both gives
+ * clients with sessions results that nobody wraps.
  * @see https://modelcontextprotocol.io/specification/2026-07-28/server/tools#x-mcp-header
  */
-export function toolForms(tool: Uint8Array, era: Era): ToolFormsOutcome {
+export function toolForms(
+  tool: Uint8Array,
+  spoken: SpokenEras,
+): ToolFormsOutcome {
+  const { era } = spoken;
   const headers = paramHeadersOf(tool);
   const doubts: string[] = [];
   if (headers.kind === "invalid") {
@@ -73,7 +78,8 @@ export function toolForms(tool: Uint8Array, era: Era): ToolFormsOutcome {
     doubts.push(`${headers.reason}: stateless clients do not see that`);
   }
   const hidden = era === "session" && needsTask(tool);
-  const output = outputEdit(tool, era);
+  const wraps = era === "stateless" && spoken.sessions !== true;
+  const output = outputEdit(tool, wraps);
   if (output !== undefined && era === "session") {
     doubts.push(
       "its outputSchema is not that of an object: clients with sessions do not see it",
@@ -91,12 +97,18 @@ export function toolForms(tool: Uint8Array, era: Era): ToolFormsOutcome {
       stateless: hidden
         ? null
         : headers.kind === "invalid"
-        ? edited(tool, paramHeaderEdits(tool))
+        ? withoutHeaders(tool)
         : tool,
       paramHeaders: headers.kind === "headers" ? headers.headers : [],
       doubts,
     },
   };
+}
+
+/** What is too large to be written anew is not shown. */
+function withoutHeaders(tool: Uint8Array): Uint8Array | null {
+  const edits = paramHeaderEdits(tool);
+  return edits === undefined ? null : edited(tool, edits);
 }
 
 /** The very bytes where nothing changes: nothing needs to be copied then. */
@@ -109,7 +121,7 @@ const whole = (bytes: Uint8Array): Span => ({ start: 0, end: bytes.length });
 /** What becomes of an output schema that is not an object's. */
 function outputEdit(
   tool: Uint8Array,
-  era: Era,
+  wrapped: boolean,
 ): readonly Edit[] | undefined {
   const schema = members(tool, whole(tool)).get("outputSchema");
   if (schema === undefined) return undefined;
@@ -118,14 +130,14 @@ function outputEdit(
   const json = text(tool, schema);
   // What it refers to would be somewhere else; of what may be an object or
   // not, only some results come wrapped.
-  const wraps = era === "stateless" && type !== undefined &&
+  const wraps = wrapped && type !== undefined &&
     !/"\$(?:ref|dynamicRef|id|anchor)"|\\u/.test(json);
-  const wrapped =
+  const wrapper =
     `{"type":"object","properties":{"result":${json}},"required":["result"]}`;
   return editMembers(
     tool,
     whole(tool),
-    new Map([["outputSchema", wraps ? wrapped : undefined]]),
+    new Map([["outputSchema", wraps ? wrapper : undefined]]),
   );
 }
 

@@ -107,7 +107,7 @@ const CASES: readonly {
 ];
 for (const { name, era, tool, session, stateless, doubt } of CASES) {
   Deno.test(`toolForms() of a ${era} server's tool with ${name}`, () => {
-    const outcome = toolForms(encode(tool), era);
+    const outcome = toolForms(encode(tool), { era });
     assert(outcome.kind === "forms");
     const { forms } = outcome;
     assertEquals(decode(forms.session), session ?? tool);
@@ -123,7 +123,7 @@ for (const { name, era, tool, session, stateless, doubt } of CASES) {
 }
 
 Deno.test("toolForms() leaves out a stateless server's tool whose x-mcp-header is not valid", () => {
-  assertEquals(toolForms(encode(tool("", WRONG)), "stateless"), {
+  assertEquals(toolForms(encode(tool("", WRONG)), { era: "stateless" }), {
     kind: "left out",
     reason:
       'x-mcp-header "N" is on a property whose type is not string, integer or boolean',
@@ -132,10 +132,19 @@ Deno.test("toolForms() leaves out a stateless server's tool whose x-mcp-header i
 
 Deno.test("toolForms() tells what is mirrored, of servers of both eras", () => {
   for (const era of ["session", "stateless"] as const) {
-    const outcome = toolForms(encode(tool("", MIRRORED)), era);
+    const outcome = toolForms(encode(tool("", MIRRORED)), { era });
     assert(outcome.kind === "forms");
     assertEquals(outcome.forms.paramHeaders, [
       { header: "region", path: ["r"], type: "string" },
     ]);
   }
+});
+
+Deno.test("toolForms() wraps no output of a server that answers clients with sessions itself", () => {
+  const listed = tool(',"outputSchema":{"type":"array"}');
+  const spoken = { era: "stateless", sessions: true } as const;
+  const outcome = toolForms(encode(listed), spoken);
+  assert(outcome.kind === "forms");
+  assertEquals(decode(outcome.forms.session), tool(""));
+  assertEquals(decode(outcome.forms.stateless), listed);
 });

@@ -17,11 +17,12 @@ import {
 import { type Edit, editMembers } from "../jsonrpc/edit.ts";
 import { SERVER_JSON } from "../jsonrpc/json_limits.ts";
 import type { RequestMessage, Span } from "../jsonrpc/message.ts";
+import { isObject, member } from "../jsonrpc/parsed.ts";
 import {
-  asString,
   elements,
   kindOf,
   members,
+  parseValue,
   stringValue,
   text,
 } from "../jsonrpc/values.ts";
@@ -105,7 +106,7 @@ const BACKSLASH = 0x5c;
 export function paramHeadersOf(tool: Uint8Array): ParamHeadersOutcome {
   const found = new Map<string, ParamHeader>();
   for (const schema of schemasOf(tool)) {
-    const wrong = annotate(tool, schema, found);
+    const wrong = annotate(schema, found);
     if (wrong !== undefined) {
       return { kind: "invalid", reason: `${PARAM_HEADER_KEYWORD} ${wrong}` };
     }
@@ -125,16 +126,27 @@ function mayMention(tool: Uint8Array): boolean {
   return false;
 }
 
+/** Bytes of a tool out of which annotations are taken. */
+const MAX_EDITED = 1024 * 1024;
+
 /**
  * Answers the edits that take every annotation out of a tool.
  *
  * @param tool Its JSON text.
+ * @returns Undefined for a tool that is too large to be written anew.
  */
-export function paramHeaderEdits(tool: Uint8Array): readonly Edit[] {
+export function paramHeaderEdits(
+  tool: Uint8Array,
+): readonly Edit[] | undefined {
+  if (tool.length > MAX_EDITED) return undefined;
+  const find = finder(tool, { start: 0, end: tool.length }, itemsToo);
+  const without = new Map([[PARAM_HEADER_KEYWORD, undefined]]);
   const edits: Edit[] = [];
-  for (const { span, keywords } of schemasOf(tool)) {
-    if (!keywords.has(PARAM_HEADER_KEYWORD)) continue;
-    const without = new Map([[PARAM_HEADER_KEYWORD, undefined]]);
+  for (const { schema, place } of schemasOf(tool)) {
+    const span = Object.hasOwn(schema, PARAM_HEADER_KEYWORD)
+      ? find(place)
+      : undefined;
+    if (span === undefined) continue;
     edits.push(...editMembers(tool, span, without, SERVER_JSON));
   }
   return edits;
@@ -142,8 +154,9 @@ export function paramHeaderEdits(tool: Uint8Array): readonly Edit[] {
 
 /** A schema somewhere in a tool's `inputSchema`. */
 interface Schema {
-  readonly span: Span;
-  readonly keywords: ReadonlyMap<string, Span>;
+  readonly schema: Readonly<Record<string, unknown>>;
+  /** Keys and indexes that lead from the tool to it. */
+  readonly place: readonly string[];
   /** The properties that lead to it. */
   readonly path: readonly string[];
   /** Whether nothing but properties leads to it. */
@@ -154,65 +167,57 @@ interface Schema {
 function* schemasOf(tool: Uint8Array): Generator<Schema> {
   // Most tools have no annotation, and a schema can be large.
   if (!mayMention(tool)) return;
-  const whole = { start: 0, end: tool.length };
-  const root = members(tool, whole, SERVER_JSON).get("inputSchema");
-  if (root !== undefined) yield* visit(tool, root, [], true);
+  const parsed = parseValue(tool, { start: 0, end: tool.length });
+  if (!isObject(parsed)) return;
+  yield* visit(member(parsed, "inputSchema"), ["inputSchema"], [], true);
 }
 
 function* visit(
-  tool: Uint8Array,
-  span: Span,
+  schema: unknown,
+  place: readonly string[],
   path: readonly string[],
   reachable: boolean,
 ): Generator<Schema> {
-  const kind = kindOf(tool, span);
-  if (kind === "array") {
-    for (const one of elements(tool, span, SERVER_JSON)) {
-      yield* visit(tool, one, path, false);
+  if (Array.isArray(schema)) {
+    for (const [index, one] of schema.entries()) {
+      yield* visit(one, [...place, String(index)], path, false);
     }
   }
-  if (kind !== "object") return;
-  const keywords = members(tool, span, SERVER_JSON);
-  yield { span, keywords, path, reachable };
+  if (!isObject(schema)) return;
+  yield { schema, place, path, reachable };
   const named = (keyword: string) => {
-    const inside = keywords.get(keyword);
-    return inside !== undefined && kindOf(tool, inside) === "object"
-      ? [...members(tool, inside, SERVER_JSON)]
-      : [];
+    const inside = member(schema, keyword);
+    return isObject(inside) ? Object.entries(inside) : [];
   };
   for (const [key, child] of named("properties")) {
-    yield* visit(tool, child, [...path, key], reachable);
+    const at = [...place, "properties", key];
+    yield* visit(child, at, [...path, key], reachable);
   }
   for (const keyword of SUBSCHEMAS) {
-    const child = keywords.get(keyword);
-    if (child !== undefined) yield* visit(tool, child, path, false);
+    yield* visit(member(schema, keyword), [...place, keyword], path, false);
   }
   for (const keyword of NAMED_SUBSCHEMAS) {
-    for (const [, child] of named(keyword)) {
-      yield* visit(tool, child, path, false);
+    for (const [key, child] of named(keyword)) {
+      yield* visit(child, [...place, keyword, key], path, false);
     }
   }
 }
 
 /** Takes a schema's annotation; answers what is wrong with it. */
 function annotate(
-  tool: Uint8Array,
-  { keywords, path, reachable }: Schema,
+  { schema, path, reachable }: Schema,
   found: Map<string, ParamHeader>,
 ): string | undefined {
-  const annotation = keywords.get(PARAM_HEADER_KEYWORD);
-  if (annotation === undefined) return undefined;
+  if (!Object.hasOwn(schema, PARAM_HEADER_KEYWORD)) return undefined;
   if (!reachable || path.length === 0) {
     return "stands where no chain of properties leads to";
   }
-  const name = asString(tool, annotation, SERVER_JSON);
-  if (name === undefined) return "is not a string";
+  const name = schema[PARAM_HEADER_KEYWORD];
+  if (typeof name !== "string") return "is not a string";
   if (name === "") return "is empty";
   if (name.length > MAX_NAME) return `is longer than ${MAX_NAME} characters`;
   if (!TOKEN.test(name)) return "is not the name of a header (RFC 9110 token)";
-  const type = TYPES.find((one) =>
-    one === asString(tool, keywords.get("type"), SERVER_JSON)
-  );
+  const type = TYPES.find((one) => one === member(schema, "type"));
   if (type === undefined) {
     return `${
       JSON.stringify(name)
@@ -338,22 +343,40 @@ function mirrored(
   }
 }
 
-/** Finds values by their paths, reading no object twice. */
+type Inside = (bytes: Uint8Array, span: Span) => ReadonlyMap<string, Span>;
+
+/** Finds values by their paths, reading nothing twice. */
 function finder(
   bytes: Uint8Array,
   root: Span | undefined,
+  inside: Inside = membersOnly,
 ): (path: readonly string[]) => Span | undefined {
   const read = new Map<number, ReadonlyMap<string, Span>>();
   return (path) => {
     let at = root;
     for (const key of path) {
-      if (at === undefined || kindOf(bytes, at) !== "object") return undefined;
-      let inside = read.get(at.start);
-      if (inside === undefined) {
-        read.set(at.start, inside = members(bytes, at));
-      }
-      at = inside.get(key);
+      if (at === undefined) return undefined;
+      let found = read.get(at.start);
+      if (found === undefined) read.set(at.start, found = inside(bytes, at));
+      at = found.get(key);
     }
     return at;
   };
+}
+
+/** An object's members; a property is nothing that an array has. */
+function membersOnly(
+  bytes: Uint8Array,
+  span: Span,
+): ReadonlyMap<string, Span> {
+  return kindOf(bytes, span) === "object"
+    ? members(bytes, span, SERVER_JSON)
+    : new Map();
+}
+
+/** The same, and an array's elements by their indexes. */
+function itemsToo(bytes: Uint8Array, span: Span): ReadonlyMap<string, Span> {
+  return kindOf(bytes, span) !== "array" ? membersOnly(bytes, span) : new Map(
+    elements(bytes, span, SERVER_JSON).map((one, i) => [String(i), one]),
+  );
 }

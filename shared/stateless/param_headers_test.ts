@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import type { ParamHeader } from "../catalog.ts";
+import { applyEdits } from "../jsonrpc/edit.ts";
 import { scan } from "../jsonrpc/scanner.ts";
 import {
   checkParamHeaders,
+  paramHeaderEdits,
   paramHeadersOf,
   paramHeaderValues,
 } from "./param_headers.ts";
@@ -198,7 +200,34 @@ for (const { name, schema, why } of INVALID) {
   });
 }
 
+Deno.test("paramHeaderEdits() takes every annotation out, and nothing else", () => {
+  const annotated = object({
+    a: region,
+    "x-mcp-header": { type: "string", default: { "x-mcp-header": 1 } },
+    l: { items: [region, { anyOf: [region, true] }] },
+  }, { $defs: { r: region }, "x-mcp-header": {} });
+  const tool = toolWith(annotated);
+  const edits = paramHeaderEdits(tool);
+  assert(edits !== undefined);
+  const plain = { type: "string" };
+  assertEquals(
+    JSON.parse(new TextDecoder().decode(applyEdits(tool, edits))).inputSchema,
+    object({
+      a: plain,
+      "x-mcp-header": { type: "string", default: { "x-mcp-header": 1 } },
+      l: { items: [plain, { anyOf: [plain, true] }] },
+    }, { $defs: { r: plain } }),
+  );
+  assertEquals(paramHeaderEdits(toolWith(object({}))), []);
+});
+
+Deno.test("paramHeaderEdits() does not write huge tools anew", () => {
+  const tool = toolWith(object({ a: region }, { title: "x".repeat(2 ** 20) }));
+  assertEquals(paramHeaderEdits(tool), undefined);
+});
+
 const HEADERS: readonly ParamHeader[] = [
+  { header: "none", path: ["deep", "0", "0"], type: "integer" },
   { header: "s", path: ["s"], type: "string" },
   { header: "i", path: ["deep", "i"], type: "integer" },
   { header: "b", path: ["deep", "b"], type: "boolean" },
@@ -243,6 +272,7 @@ const VALUES: readonly {
   { args: '{"deep":{"i":9007199254740991}}', want: { i: "9007199254740991" } },
   { args: '{"deep":{"i":9007199254740993}}', want: {} },
   { args: '{"deep":[{"i":1}]}', want: {} },
+  { args: '{"deep":{"0":[5]}}', want: {} },
   { args: '{"s":{"x":1},"deep":{"i":[1]}}', want: {} },
 ];
 for (const { args, want } of VALUES) {
