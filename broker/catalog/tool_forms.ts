@@ -50,9 +50,9 @@ export type ToolFormsOutcome =
  * | stateless | an `x-mcp-header` that is not valid | left out | left out |
  * | with sessions | the same | as it is | without it |
  * | with sessions | a need to be called as a task | as it is | left out |
- * | stateless | an `outputSchema` of something else than an object | in a schema of an object with it as `result`, or without it | as it is |
+ * | stateless only | an `outputSchema` of something else than an object | in a schema of an object with it as `result`, or without it | as it is |
  * | with sessions, or both | the same | without it | as it is |
- * | stateless | a property whose schema is true or false | `{}`, `{"not":{}}` | as it is |
+ * | stateless only | a property whose schema is true or false | `{}`, `{"not":{}}` | as it is |
  *
  * Servers with sessions know nothing of `x-mcp-header`: a mistake in it is
  * nothing that their tool should be lost for. Common clients with sessions
@@ -60,8 +60,8 @@ export type ToolFormsOutcome =
  *
  * @param tool Its JSON text, valid, an object, with an `inputSchema` that is
  * one.
- * @param spoken The eras that its server speaks; one that speaks both gives
- * clients with sessions results that nobody wraps.
+ * @param spoken The eras that its server speaks; one that speaks both answers
+ * clients with sessions itself.
  * @see https://modelcontextprotocol.io/specification/2026-07-28/server/tools#x-mcp-header
  */
 export function toolForms(
@@ -78,8 +78,8 @@ export function toolForms(
     doubts.push(`${headers.reason}: stateless clients do not see that`);
   }
   const hidden = era === "session" && needsTask(tool);
-  const wraps = era === "stateless" && spoken.sessions !== true;
-  const output = outputEdit(tool, wraps);
+  const translates = era === "stateless" && spoken.sessions !== true;
+  const output = outputEdit(tool, translates);
   if (output !== undefined && era === "session") {
     doubts.push(
       "its outputSchema is not that of an object: clients with sessions do not see it",
@@ -90,9 +90,7 @@ export function toolForms(
     forms: {
       session: edited(tool, [
         ...(output ?? []),
-        ...(era === "stateless"
-          ? plainSchemas(tool, output === undefined)
-          : []),
+        ...(translates ? plainSchemas(tool, output === undefined) : []),
       ]),
       stateless: hidden
         ? null

@@ -140,7 +140,11 @@ Deno.test("toolForms() tells what is mirrored, of servers of both eras", () => {
   }
 });
 
-Deno.test("toolForms() wraps no output of a server that answers clients with sessions itself", () => {
+Deno.test("toolForms() adapts little of a server that answers clients with sessions itself", () => {
+  const plain = encode(tool("", '{"a":true}'));
+  const same = toolForms(plain, { era: "stateless", sessions: true });
+  assert(same.kind === "forms");
+  assertEquals(same.forms.session, plain);
   const listed = tool(',"outputSchema":{"type":"array"}');
   const spoken = { era: "stateless", sessions: true } as const;
   const outcome = toolForms(encode(listed), spoken);
