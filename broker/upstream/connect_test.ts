@@ -1,13 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { secretsOf } from "../../shared/_testing.ts";
 import { server as serverConfig } from "../../shared/_testing.ts";
-import { startTripsServer } from "../../shared/local/samples/trips.ts";
-import {
-  newRequest,
-  writeRequest,
-} from "../../shared/stateless/write_request.ts";
 import { until } from "../_testing/until.ts";
 import { startSdkServer } from "../_testing/sdk_server.ts";
+import { startStatelessSdkServer } from "../_testing/stateless_sdk_server.ts";
 import { HttpPool } from "../../shared/upstream/http_pool.ts";
 import type { CredentialUse } from "../../shared/config/model.ts";
 import { connectAsCaller, connectWith } from "./connect.ts";
@@ -33,7 +29,7 @@ Deno.test("a real server is initialized, listed, pinged and left", async () => {
 });
 
 Deno.test("a real stateless server is discovered, listed, pinged and heard", async () => {
-  await using server = startTripsServer();
+  await using server = startStatelessSdkServer(["a", "b"]);
   const secrets = secretsOf({});
   using http = new HttpPool(secrets);
   const heard: string[] = [];
@@ -43,10 +39,9 @@ Deno.test("a real stateless server is discovered, listed, pinged and heard", asy
     NEVER,
   );
   assertEquals(upstream.introduction.revision, "2026-07-28");
-  assertEquals(upstream.introduction.serverInfo.name, "trips");
-  assertEquals(upstream.kinds, ["tools", "resources", "templates"]);
-  assertEquals((await upstream.list("tools", NEVER)).items.length, 3);
-  assertEquals((await upstream.list("resources", NEVER)).items.length, 1);
+  assertEquals(upstream.introduction.serverInfo.version, "1.2.3");
+  assertEquals(upstream.kinds, ["tools"]);
+  assertEquals((await upstream.list("tools", NEVER)).items.length, 2);
   await upstream.ping(NEVER);
   const ending = new AbortController();
   const opened = Promise.withResolvers<void>();
@@ -54,22 +49,10 @@ Deno.test("a real stateless server is discovered, listed, pinged and heard", asy
     onOpen: opened.resolve,
   }).catch(() => {}); // it is ended from here
   await opened.promise;
-  const call = writeRequest(
-    newRequest("1", "tools/call", '{"name":"begin_sale","arguments":{}}'),
-    { envelope: { revision: "2026-07-28", capabilities: {} } },
-  );
-  const response = await fetch(server.url, {
-    method: "POST",
-    headers: [
-      ...call.headers.map(([name, value]): [string, string] => [name, value]),
-      ["content-type", "application/json"],
-      ["accept", "application/json, text/event-stream"],
-    ],
-    body: call.body,
-  });
-  assertStringIncludes(await response.text(), "The sale has begun");
+  server.setTools(["c"]);
   await until(() => heard.length > 0, "the news");
   assertEquals(heard, ["notifications/tools/list_changed"]);
+  assertEquals((await upstream.list("tools", NEVER)).items.length, 1);
   ending.abort();
   await listening;
   await upstream.close();
