@@ -153,6 +153,10 @@ export interface Limits {
   readonly parkMs: number;
   /** Characters of questions and answers that one broker keeps for clients. */
   readonly parkedBytes: number;
+  /** Those of one call. */
+  readonly parkedBytesPerCall: number;
+  /** Questions of one call that wait for an answer at once. */
+  readonly questionsPerCall: number;
   /** Milliseconds after a server's question in which others join it. */
   readonly askTogetherMs: number;
   /** Times that a client is asked in one call. */
@@ -216,6 +220,8 @@ export const LIMITS: Limits = {
   parkedCalls: 1_000,
   parkMs: 5 * MINUTE,
   parkedBytes: 64 * MIB,
+  parkedBytesPerCall: 8 * MIB,
+  questionsPerCall: 32,
   askTogetherMs: 25,
   questionRounds: 16,
   bridgeSessions: 2_000,

@@ -75,6 +75,11 @@ export class OneSession {
     return promise;
   }
 
+  /** Tells something on the session's own stream. */
+  tell(method: string, params: object): void {
+    write(this.get, { method, params });
+  }
+
   /** Takes a response. */
   answered(response: Heard): void {
     this.#waiting.get(response.id)?.(response);

@@ -80,16 +80,28 @@ export interface BridgeSessionOptions extends ServerAccess {
   readonly random: () => number;
   /** Milliseconds since some point. */
   readonly now: () => number;
+  /** Told of a server that asks outside of the streams of calls. */
+  readonly onAskedApart?: (server: ServerConfig) => void;
   /** Told of failures. */
   readonly log: Logger;
 }
 
 /** A call, as its session sees it. */
 export interface SessionCall {
+  /** Whether its answer may be that the client is asked something. */
+  readonly mayAsk: boolean;
   /** The server asks something. */
   asked(request: ServerRequest): void;
   /** The server tells something. */
   told(method: string, message: Uint8Array): void;
+}
+
+/** What a call needs of its session. */
+export interface CallNeeds {
+  /** Index of the level of log messages that it wants. */
+  readonly level: number | undefined;
+  /** Whether it wants progress, which servers may report anywhere. */
+  readonly reports: boolean;
 }
 
 /** What became of a call that was sent. */
@@ -123,6 +135,7 @@ export class BridgeSession {
   #level: number | undefined;
   #settingLevel: Promise<void> = Promise.resolve();
   #held: HeldStream | undefined;
+  #opened: Promise<void> | undefined;
   #onUpdated: ((uri: string, params: string) => void) | undefined;
   readonly #lost = new AbortController();
 
@@ -213,27 +226,38 @@ export class BridgeSession {
 
   /**
    * Prepares the session for a call: its own stream is open where the server
-   * may have to ask on it, and log messages come from the level on that one of
-   * the calls wants. Never rejects.
-   *
-   * @param level Index of the level that the call wants; none by default.
+   * may ask, or report, on it, and log messages come from the level on that one
+   * of the calls wants. Never rejects.
    */
-  async prepare(id: string, level: number | undefined): Promise<void> {
+  async prepare(id: string, { level, reports }: CallNeeds): Promise<void> {
+    const listens = reports || canBeAsked(this.#owner.capabilities);
     await Promise.all([
-      canBeAsked(this.#owner.capabilities) ? this.listen() : undefined,
+      listens ? this.listen() : undefined,
       level === undefined ? undefined : this.#useLevel(id, level),
     ]);
   }
 
   /**
-   * Opens the session's own stream, unless it is open, and waits for that a
-   * little.
+   * Opens the session's own stream, unless that was done, and waits for it a
+   * little. There are servers that say nothing before they have news: each call
+   * would wait for that if it were done more than once.
    *
    * @returns Whether it is open.
    */
   async listen(): Promise<boolean> {
-    const { wait } = this.#options;
-    this.#held ??= new HeldStream(this.#backend, {
+    const held = this.#held ??= this.#hold();
+    this.#opened ??= briefly(
+      held.settled,
+      LISTEN_MS,
+      this.#options.wait,
+      this.#closing.signal,
+    );
+    await this.#opened;
+    return held.state === "open";
+  }
+
+  #hold(): HeldStream {
+    return new HeldStream(this.#backend, {
       ...this.#options,
       authorization: () => this.#owner.authorization,
       onData: (data) => this.#hear(data),
@@ -241,8 +265,6 @@ export class BridgeSession {
       eventBytes: this.#options.answerBytes,
       mayHold: () => true,
     });
-    await briefly(this.#held.settled, LISTEN_MS, wait, this.#closing.signal);
-    return this.#held.state === "open";
   }
 
   /**
@@ -396,19 +418,19 @@ export class BridgeSession {
   }
 
   #asked(request: ServerRequest): void {
-    const [only, ...others] = this.#calls.values();
-    if (request.method === "ping") this.reply(request.id);
-    else if (only !== undefined && others.length === 0) only.asked(request);
-    else {
-      // The stateless era has no place for it (2026-07-28, mrtr).
-      this.refuse(
-        request.id,
-        METHOD_NOT_FOUND,
-        only === undefined
-          ? "The client can be asked only while it makes a call"
-          : "The client makes several calls: ask on the stream of one",
-      );
-    }
+    if (request.method === "ping") return this.reply(request.id);
+    this.#options.onAskedApart?.(this.server);
+    const [only, ...others] = [...this.#calls.values()]
+      .filter(({ mayAsk }) => mayAsk);
+    if (only !== undefined && others.length === 0) return only.asked(request);
+    // The stateless era has no place for it (2026-07-28, mrtr).
+    this.refuse(
+      request.id,
+      METHOD_NOT_FOUND,
+      only === undefined
+        ? "The client can be asked only while it makes a call"
+        : "The client makes several calls: ask on the stream of one",
+    );
   }
 
   #told(method: string, bytes: Uint8Array): void {

@@ -75,14 +75,16 @@ export class BridgeSessions {
   /**
    * Gives a session, a new one where there is none yet.
    *
+   * @param alone Whether nobody else may use it now: then it is another one
+   * than others use, for this time.
    * @throws {GatewayError} If it cannot be opened, or there are too many.
    */
-  async lease(identity: string, owner: SessionOwner): Promise<Lease> {
-    const key = this.#options.mode === "call" || identity === ""
-      ? undefined
-      : keyOf(identity, owner);
-    const known = key === undefined ? undefined : this.#byKey.get(key);
-    const held = known ?? this.#begin(key, identity, owner);
+  async lease(
+    identity: string,
+    owner: SessionOwner,
+    alone = false,
+  ): Promise<Lease> {
+    const held = this.#find(identity, owner, alone);
     held.users++;
     held.idle?.abort();
     held.idle = undefined;
@@ -109,6 +111,18 @@ export class BridgeSessions {
   async close(): Promise<void> {
     for (const held of [...this.#all]) this.#end(held);
     while (this.#closing.size > 0) await Promise.all(this.#closing);
+  }
+
+  #find(identity: string, owner: SessionOwner, alone: boolean): Held {
+    if (this.#options.mode === "call" || identity === "") {
+      return this.#begin(undefined, identity, owner);
+    }
+    const key = keyOf(identity, owner);
+    const known = this.#byKey.get(key);
+    if (known === undefined) return this.#begin(key, identity, owner);
+    return alone && known.users > 0
+      ? this.#begin(undefined, identity, owner)
+      : known;
   }
 
   #begin(

@@ -20,10 +20,12 @@
 import { GatewayError, type Refusal } from "../../../shared/errors.ts";
 import { errorText } from "../../../shared/error_text.ts";
 import { elements, text } from "../../../shared/jsonrpc/values.ts";
+import type { ServerConfig } from "../../../shared/config/model.ts";
 import type { Logger } from "../../../shared/log.ts";
-import type {
-  ClientCapabilities,
-  Implementation,
+import {
+  canBeAsked,
+  type ClientCapabilities,
+  type Implementation,
 } from "../../../shared/mcp.ts";
 import { readServerMessage } from "../../../shared/upstream/server_message.ts";
 import type { Wait } from "../../../shared/wait_on_timer.ts";
@@ -73,10 +75,16 @@ export interface OpenCallOptions {
   readonly calls: OpenCalls<CallClient>;
   /** Begins a call anew, of which the client was asked so many times. */
   readonly again: (client: CallClient, rounds: number) => void;
+  /** Whether a server asks outside of the streams of calls. */
+  readonly asksApart: (server: ServerConfig) => boolean;
   /** Milliseconds that others may take to ask at the same time. */
   readonly askTogetherMs: number;
   /** Times that a client is asked in one call. */
   readonly questionRounds: number;
+  /** Questions of one call that wait for an answer at once. */
+  readonly questionsPerCall: number;
+  /** Characters kept of one call. */
+  readonly parkedBytesPerCall: number;
   /** Milliseconds that the whole call may take. */
   readonly bridgedCallMs: number;
   /** Largest answer in JSON, or event, bytes. */
@@ -124,6 +132,8 @@ export function mayAsk(method: string): boolean {
 export class OpenCall implements SessionCall, Parked<CallClient> {
   /** What its client has to show to go on with it. */
   readonly binding: StateBinding;
+  /** Whether its answer may be that the client is asked something. */
+  readonly mayAsk: boolean;
   /** Settles once nothing of it goes on. */
   readonly finished: Promise<void>;
   readonly #options: OpenCallOptions;
@@ -161,6 +171,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     this.binding = binding;
     this.#options = options;
     this.#place = place;
+    this.mayAsk = mayAsk(client.call.request.method);
     this.#first = client.call;
     this.#latest = client;
     this.#rounds = rounds;
@@ -177,11 +188,10 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     if (this.#over.signal.aborted) {
       return refuse(METHOD_NOT_FOUND, "The call is over");
     }
-    const { method } = this.#first.request;
-    if (request.method !== "ping" && !mayAsk(method)) {
+    if (request.method !== "ping" && !this.mayAsk) {
       return refuse(
         METHOD_NOT_FOUND,
-        `The client cannot be asked in ${method}`,
+        "The client cannot be asked in this call",
       );
     }
     const outcome = decideRequest(request, this.#latest.capabilities);
@@ -194,9 +204,10 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
         if (this.#rounds >= this.#options.questionRounds) {
           return refuse(INTERNAL_ERROR, "The client was asked too many times");
         }
-        if (!this.#hold(outcome.request.length)) {
-          return refuse(INTERNAL_ERROR, "Too much is asked of clients now");
-        }
+        if (
+          this.#questions.size >= this.#options.questionsPerCall ||
+          !this.#hold(outcome.request.length)
+        ) return refuse(INTERNAL_ERROR, "Too much is asked of clients now");
         const key = `${outcome.about}-${++this.#lastQuestion}`;
         const { request: written } = outcome;
         this.#questions.set(key, {
@@ -240,8 +251,12 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     void this.#gather();
   }
 
-  /** The client did not come back. */
-  expire(): void {
+  /** The client did not come back in time, or cannot any more. */
+  expire(why: "expired" | "closed"): void {
+    if (why === "closed") return this.close();
+    this.#options.log.info("client did not answer in time", {
+      server: this.#first.server.name,
+    });
     this.#giveUp("The client did not answer in time");
   }
 
@@ -303,23 +318,27 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   async #attempt(client: CallClient): Promise<boolean> {
     const { call, capabilities, clientInfo, level } = client;
     const { server, authorization, caller, envelope } = call;
-    const lease: Lease = await this.#options.sessions.lease(caller.identity, {
+    const { sessions, asksApart } = this.#options;
+    // Of two calls in one session nobody could tell which one is meant.
+    const alone = this.mayAsk && canBeAsked(capabilities) && asksApart(server);
+    const lease: Lease = await sessions.lease(caller.identity, {
       server,
       capabilities,
       clientInfo,
       authorization,
-    });
+    }, alone);
     const { session } = lease;
     const { signal } = this.#over;
     this.#server = session.introduction.serverInfo;
     const id = session.newId();
     try {
-      await session.prepare(id, level);
+      const reports = envelope.progressToken !== undefined;
+      await session.prepare(id, { level, reports });
       if (signal.aborted) return true;
       const written = writeCall(call.body, call.request, {
         id,
         name: call.name,
-        progressToken: envelope.progressToken === undefined ? undefined : id,
+        progressToken: reports ? id : undefined,
       });
       this.#running = { session, id };
       const sent = await session.send(id, this, written, authorization, signal);
@@ -440,7 +459,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     }
     void (async () => {
       // What is logged from now on may be wanted from another level on.
-      await session.prepare(id, level);
+      await session.prepare(id, { level, reports: false });
       await this.#answer(session, answers, call.authorization);
     })();
   }
@@ -535,7 +554,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     const { call, leg, capabilities } = client;
     const { id } = call.request;
     const urls = elicitationsIn(error);
-    if (!mayAsk(call.request.method) || urls.length === 0) {
+    if (!this.mayAsk || urls.length === 0) {
       return leg.answer(writeError(id, error, undefined));
     }
     if (!canOpenUrls(capabilities)) {
@@ -590,7 +609,10 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   }
 
   #hold(size: number): boolean {
-    if (!this.#options.calls.hold(size)) return false;
+    const { calls, parkedBytesPerCall } = this.#options;
+    if (this.#held + size > parkedBytesPerCall || !calls.hold(size)) {
+      return false;
+    }
     this.#held += size;
     return true;
   }

@@ -18,8 +18,8 @@ export interface Parked<Client> {
   readonly binding: StateBinding;
   /** Its client has come back. */
   resume(client: Client): void;
-  /** Its client did not come back. */
-  expire(): void;
+  /** Its client did not come back in time, or cannot any more. */
+  expire(why: "expired" | "closed"): void;
 }
 
 /** What a parked call came to. */
@@ -190,8 +190,8 @@ export class OpenCalls<Client> {
     ).length;
   }
 
-  #end(name: string, outcome: ParkedOutcome): void {
-    this.#unpark(name, outcome)?.expire();
+  #end(name: string, why: "expired" | "closed"): void {
+    this.#unpark(name, why)?.expire(why);
   }
 
   #unpark(name: string, outcome: ParkedOutcome): Parked<Client> | undefined {

@@ -572,16 +572,73 @@ Deno.test("a server that asks on the session's own stream is heard where one cal
   const [key] = Object.keys(first.answer.result.inputRequests);
   const second = await ask(world.broker, retry(call, first, { [key!]: YES }));
   assertEquals(second.answer.result.content[0].text, JSON.stringify(YES));
-  // With two open nobody can tell whose it is.
-  const both = await Promise.all([
-    ask(world.broker, call),
-    (async () => {
-      await until(() => world.broker.bridge.counts.parked === 1, "one is open");
-      return await ask(world.broker, call);
-    })(),
-  ]);
-  assertEquals(both[0].answer.result.resultType, "input_required");
-  assertEquals(JSON.parse(both[1].answer.result.content[0].text).code, -32601);
+});
+
+Deno.test("of two calls in one session nobody can tell which one is meant; from then on each has its own while it runs", async () => {
+  await using server = new AskingServer({
+    apart: async ({ askApart }) => {
+      const { result, error } = await askApart("elicitation/create", FORM);
+      return says(JSON.stringify(result ?? error));
+    },
+    wait: async ({ ask }) => {
+      await ask("elicitation/create", FORM);
+      return says("waited");
+    },
+  });
+  await using world = new World({ url: server.url, tools: ["apart", "wait"] });
+  const { broker } = world;
+  const wait = { ...CONFIRM, params: { name: "a_wait" } };
+  const apart = { ...CONFIRM, params: { name: "a_apart" } };
+  const waiting = await ask(broker, wait);
+  assertEquals(waiting.answer.result.resultType, "input_required");
+  const unclear = await ask(broker, apart);
+  assertEquals(
+    JSON.parse(unclear.answer.result.content[0].text).code,
+    -32601,
+  );
+  assertEquals(server.sessions.length, 1);
+  // The first one still waits in that session.
+  const clear = await ask(broker, apart);
+  assertEquals(server.sessions.length, 2);
+  for (const [call, first] of [[wait, waiting], [apart, clear]] as const) {
+    const [key] = Object.keys(first.answer.result.inputRequests);
+    const { answer } = await ask(broker, retry(call, first, { [key!]: YES }));
+    assertEquals(answer.result.resultType, "complete");
+  }
+  await until(() => server.sessions[1]!.ended, "the other one was ended");
+  const alone = await ask(broker, apart);
+  assertEquals(alone.answer.result.resultType, "input_required");
+  assertEquals(server.sessions.length, 2);
+});
+
+Deno.test("one call cannot take all the room for what is asked", async () => {
+  await using server = new AskingServer({
+    greedy: async ({ ask }) => {
+      const answers = await Promise.all(
+        Array.from({ length: 5 }, () => ask("roots/list")),
+      );
+      return says(JSON.stringify(answers.map(({ error }) => error?.code)));
+    },
+  });
+  await using world = new World({
+    url: server.url,
+    tools: ["greedy"],
+    limits: { questionsPerCall: 3 },
+  });
+  const call = {
+    ...CONFIRM,
+    params: { name: "a_greedy" },
+    capabilities: { roots: {} },
+  };
+  const first = await ask(world.broker, call);
+  const keys = Object.keys(first.answer.result.inputRequests);
+  assertEquals(keys.length, 3);
+  const answers = Object.fromEntries(keys.map((key) => [key, { roots: [] }]));
+  const second = await ask(world.broker, retry(call, first, answers));
+  assertEquals(
+    JSON.parse(second.answer.result.content[0].text),
+    [null, null, null, -32603, -32603],
+  );
 });
 
 Deno.test("parked calls of one caller, and in all, are limited; who cannot be asked is not concerned", async () => {
@@ -650,6 +707,77 @@ Deno.test("what clients answer reaches the server as it was written", async () =
     server.texts.includes(`{"jsonrpc":"2.0","id":1,"result":${text}}`),
     server.texts.join("\n"),
   );
+});
+
+Deno.test("of many calls that end in every way none is answered wrong, runs twice, or is left", async () => {
+  const runs = new Map<number, number>();
+  await using server = new AskingServer({
+    any: async ({ call, ask }) => {
+      const { n } = call.params!["arguments"] as { n: number };
+      runs.set(n, (runs.get(n) ?? 0) + 1);
+      if (n % 4 === 0) return says(String(n));
+      const { result } = await ask("elicitation/create", {
+        ...FORM,
+        message: String(n),
+      });
+      return says(JSON.stringify(result?.["content"]));
+    },
+  });
+  await using world = new World({ url: server.url, tools: ["any"] });
+  const brokers = [world.broker, world.gateway.start()];
+  const one = async (n: number) => {
+    const broker = brokers[n % 2]!;
+    const client = new AbortController();
+    const call: StatelessRequest = {
+      params: { name: "a_any", arguments: { n } },
+      capabilities: ELICITATION,
+      token: `caller ${n % 7}`,
+      id: n,
+      signal: client.signal,
+    };
+    const first = await ask(broker, call);
+    assertEquals(first.answer.id, n);
+    if (n % 4 === 0) {
+      assertEquals(first.answer.result.content[0].text, String(n));
+      return;
+    }
+    const [[key, question]] = Object.entries(
+      first.answer.result.inputRequests,
+    ) as unknown as [[string, { params: { message: string } }]];
+    assertEquals(question.params.message, String(n));
+    const again = retry(call, first, {
+      [key]: { action: "accept", content: { n } },
+    });
+    // One answers, at either broker, one never does, one leaves meanwhile.
+    if (n % 4 === 1) {
+      const { answer } = await ask(brokers[n % 3 % 2]!, again);
+      assertEquals(answer.result.content[0].text, JSON.stringify({ n }));
+      assertEquals(
+        (await ask(broker, again)).answer.error.code,
+        UNKNOWN_STATE,
+      );
+    } else if (n % 4 === 3) {
+      const going = send(broker, again);
+      client.abort();
+      await (await going).body?.cancel();
+    }
+  };
+  const numbers = Array.from({ length: 400 }, (_, n) => n).values();
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    for (const n of numbers) await one(n);
+  }));
+  assertEquals([...new Set(runs.values())], [1]);
+  assertEquals(runs.size, 400);
+  const parked = () =>
+    brokers.map(({ bridge }) => bridge.counts.parked)
+      .reduce((sum, count) => sum + count);
+  const running = () =>
+    brokers.map(({ bridge }) => bridge.counts.running)
+      .reduce((sum, count) => sum + count);
+  // Those that never came back are waited for, and nobody else.
+  await until(() => parked() === 100 && running() === 100, "who left is gone");
+  for (const { bridge } of brokers) await bridge.close();
+  assertEquals([parked(), running()], [0, 0]);
 });
 
 function freePort(): number {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { ServerConfig } from "../../../shared/config/model.ts";
 import { GatewayError, type Refusal } from "../../../shared/errors.ts";
 import { asString } from "../../../shared/jsonrpc/values.ts";
 import { canBeAsked, type Implementation } from "../../../shared/mcp.ts";
@@ -46,7 +47,9 @@ export interface ToSessionLimits extends
     | "askTogetherMs"
     | "bridgedCallMs"
     | "bridgedAnswerBytes"
+    | "parkedBytesPerCall"
     | "questionRounds"
+    | "questionsPerCall"
   >,
   Pick<LegSettings, "keepAliveMs" | "queueBytes">,
   Pick<BridgeSessionOptions, "initializeMs"> {
@@ -85,6 +88,8 @@ export class ToSessionBridge {
   readonly #calls: OpenCalls<CallClient>;
   readonly #watches: ResourceWatches;
   readonly #open = new Set<OpenCall>();
+  /** Servers that ask outside of the streams of calls, by fingerprint. */
+  readonly #askApart = new Set<string>();
 
   /** Begins without calls. */
   constructor(options: ToSessionOptions) {
@@ -94,6 +99,8 @@ export class ToSessionBridge {
       ...options,
       initializeMs: limits.initializeMs,
       answerBytes: limits.bridgedAnswerBytes,
+      onAskedApart: (server: ServerConfig) =>
+        void this.#askApart.add(server.fingerprint),
     };
     this.#sessions = new BridgeSessions({
       open: (owner) => BridgeSession.open(owner, sessionOptions),
@@ -225,13 +232,11 @@ export class ToSessionBridge {
   #callOptions(binding: StateBinding): OpenCallOptions {
     const { limits, wait, log } = this.#options;
     return {
+      ...limits,
       sessions: this.#sessions,
       calls: this.#calls,
+      asksApart: ({ fingerprint }) => this.#askApart.has(fingerprint),
       again: (client, rounds) => this.#again(client, binding, rounds),
-      askTogetherMs: limits.askTogetherMs,
-      questionRounds: limits.questionRounds,
-      bridgedCallMs: limits.bridgedCallMs,
-      bridgedAnswerBytes: limits.bridgedAnswerBytes,
       wait,
       log,
     };

@@ -168,6 +168,66 @@ Deno.test("two clients with one progress token get their own progress each", asy
   assertEquals(world.server.sessions.length, 1);
 });
 
+Deno.test("progress that a server reports outside of the call's stream finds its client", async () => {
+  await using world = new World({
+    report: async ({ call, session, send }) => {
+      const meta = call.params?.["_meta"] as { progressToken?: unknown };
+      await session.ask(session.get, "ping", {});
+      session.tell("notifications/progress", { ...meta, progress: 1 });
+      await session.ask(session.get, "ping", {});
+      send({
+        method: "notifications/progress",
+        params: { ...meta, progress: 2 },
+      });
+      return says("reported");
+    },
+  });
+  const { before } = await world.call("report", {
+    token: "alice",
+    meta: { progressToken: 7 },
+  });
+  assertEquals(
+    // deno-lint-ignore no-explicit-any -- any message
+    before.map(({ params }: any) => [params.progressToken, params.progress]),
+    [[7, 1], [7, 2]],
+  );
+});
+
+Deno.test("a question behind progress ends the stream of the answer", async () => {
+  await using world = new World({
+    both: async ({ ask, call, send }) => {
+      const meta = call.params?.["_meta"] as { progressToken?: unknown };
+      const progress = (progress: number) =>
+        send({
+          method: "notifications/progress",
+          params: { ...meta, progress },
+        });
+      progress(1);
+      await ask("roots/list");
+      progress(2);
+      return says("done");
+    },
+  });
+  const call = {
+    params: { name: "a_both" },
+    token: "alice",
+    capabilities: { roots: {} },
+    meta: { progressToken: "first" },
+  };
+  const first = await ask(world.broker, call);
+  assertEquals([first.streamed, first.before.length], [true, 1]);
+  const [key] = Object.keys(first.answer.result.inputRequests);
+  const second = await ask(world.broker, {
+    ...retry(call, first, { [key!]: { roots: [] } }),
+    meta: { progressToken: 2 },
+  });
+  assertEquals(
+    second.before.map(({ params }) => params),
+    [{ progressToken: 2, progress: 2 }],
+  );
+  assertEquals(second.answer.result.content[0].text, "done");
+});
+
 Deno.test("who wants no progress gets none, and its answer in JSON", async () => {
   await using world = new World({ report });
   const { before, streamed, answer } = await world.call("report");
