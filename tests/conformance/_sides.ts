@@ -6,11 +6,17 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { startGateway, type TestGateway } from "../support/gateway.ts";
+import { isStatelessRevision } from "../../shared/mcp.ts";
+import {
+  startGateway,
+  type TestGateway,
+  type TestGatewayOptions,
+} from "../support/gateway.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { startConformanceServer } from "./fixture_server.ts";
 import { startOlderPeer } from "./older_peer.ts";
 import type { Selection } from "./scenarios.ts";
+import { startStatelessConformanceServer } from "./stateless_fixture_server.ts";
 import { outputOf, runSuite, type SuiteRun } from "./suite.ts";
 import { type Check, findProblems, type Problem } from "./verdict.ts";
 
@@ -20,7 +26,10 @@ export interface SidesOptions {
   readonly selection: Selection;
   /** Revision of the client. Default: the newest that the suite speaks. */
   readonly client?: string;
-  /** Revision of the server. Default: the newest that the fixture speaks. */
+  /**
+   * Revision of the server. Default: the newest that the fixture speaks. Where
+   * that is of the stateless era, the gateway has the fixture's twin.
+   */
   readonly server?: string;
 }
 
@@ -87,8 +96,11 @@ export async function runSides(options: SidesOptions): Promise<Sides> {
   const older = (url: string, revision: string | undefined) =>
     revision === undefined ? url : stack.use(startOlderPeer(url, revision)).url;
   const fixture = stack.use(startConformanceServer());
-  const server = older(fixture.url, options.server);
-  const gateway = stack.use(await startGatewayTo(server));
+  const twin = isStatelessRevision(options.server ?? "")
+    ? stack.use(startStatelessConformanceServer())
+    : undefined;
+  const direct = twin ? fixture.url : older(fixture.url, options.server);
+  const gateway = stack.use(await startGatewayTo(twin?.url ?? direct));
   const through = older(gateway.url, options.client);
   const { servers } = await gateway.status();
   const reply = await new RawClient(through).initialize();
@@ -98,17 +110,19 @@ export async function runSides(options: SidesOptions): Promise<Sides> {
       client: reply.message?.result?.protocolVersion,
       server: servers[0]?.revision,
     },
-    await runSuite({ url: older(server, options.client), select }),
+    await runSuite({ url: older(direct, options.client), select }),
     await runSuite({ url: through, select }),
   );
 }
 
 /** Starts a gateway whose only server is a fixture. */
-export function startGatewayTo(url: string): Promise<TestGateway> {
+export function startGatewayTo(
+  url: string,
+  local: TestGatewayOptions["local"] = {},
+): Promise<TestGateway> {
   // The suite knows the names as they are.
-  return startGateway({
-    servers: [{ name: "conformance", url, prefix: "" }],
-  });
+  const servers = [{ name: "conformance", url, prefix: "" }];
+  return startGateway({ servers, local });
 }
 
 /** Words for problems, with what the suite itself printed. */

@@ -30,6 +30,9 @@ const SELECTIONS: Readonly<Record<Era, Selection>> = {
 };
 const ERAS: readonly Era[] = ["session", "stateless"];
 
+/** What one of them began, another one goes on with. */
+const REPLICAS = { routers: 2, brokers: 2 };
+
 interface Cell {
   /** Era of the client, and so of the scenarios. */
   readonly client: Era;
@@ -67,7 +70,7 @@ const runs = shared(async (stack) => {
   for (const era of ERAS) {
     const cells = CELLS.filter(({ server }) => server === era);
     if (cells.length === 0) continue;
-    await using gateway = await startGatewayTo(fixtures[era].url);
+    await using gateway = await startGatewayTo(fixtures[era].url, REPLICAS);
     const { servers } = await gateway.status();
     const initialized = await new RawClient(gateway.url).initialize();
     for (const cell of cells) {

@@ -1,6 +1,6 @@
 /**
  * The official conformance suite where client and server are of different
- * revisions of the session era: the gateway negotiates with each by itself, and
+ * revisions, the client's of the session era: the gateway negotiates with each by itself, and
  * nothing fails through it that does not fail without.
  *
  * @module
@@ -15,6 +15,8 @@ const MIXES: readonly SidesOptions[] = [
   { selection: AT_2025_06_18, client: "2025-06-18" },
   { selection: AT_2025_03_26, client: "2025-03-26" },
   { selection: AT_2025_06_18, client: "2025-06-18", server: "2025-06-18" },
+  { selection: AT_2025_06_18, client: "2025-06-18", server: "2026-07-28" },
+  { selection: AT_2025_03_26, client: "2025-03-26", server: "2026-07-28" },
   { selection: AT_2025_11_25, server: "2025-06-18" },
   { selection: AT_2025_11_25, server: "2025-03-26" },
   { selection: AT_2025_11_25, server: "2024-11-05" },
