@@ -115,11 +115,16 @@ export class StatelessClient {
     return new RawListener(response, abort);
   }
 
+  /** Members of `_meta` among the parameters join the envelope. */
   #body(method: string, params: Readonly<Record<string, unknown>>): string {
-    const members = JSON.stringify(params).slice(1, -1);
+    const { _meta = {}, ...rest } = params;
+    const inside = (value: unknown) => JSON.stringify(value).slice(1, -1);
+    const meta = [this.meta, inside(_meta)].filter((text) => text !== "");
+    const members = [inside(rest), `"_meta":{${meta.join()}}`]
+      .filter((text) => text !== "");
     return `{"jsonrpc":"2.0","id":${++this.#lastId},"method":${
       JSON.stringify(method)
-    },"params":{${members === "" ? "" : `${members},`}"_meta":{${this.meta}}}}`;
+    },"params":{${members.join()}}}`;
   }
 
   #fetch(
