@@ -15,6 +15,7 @@ import { listenProblem, serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
 import type { Logger } from "../shared/log.ts";
 import { type ProgramContext, runProgram } from "../shared/program.ts";
+import { keepSessions } from "../shared/sessions/keep_sessions.ts";
 import {
   type Listener,
   type OpenBackend,
@@ -57,6 +58,8 @@ import { PATIENCE } from "./upstream/health.ts";
 const SETTLE_MS = 5_000;
 /** How often sessions are looked through. */
 const SWEEP_MS = 60_000;
+/** Milliseconds between two looks at sessions with calls between the eras. */
+const KEEP_MS = 10_000;
 
 async function start(
   { options, life, metrics, log, secrets, watchConfig, keys, store }:
@@ -288,6 +291,17 @@ async function start(
       log.warn("sessions not looked through", { error });
     });
   }, SWEEP_MS);
+
+  void keepSessions({
+    sessions: () => toStateless.bridge.sessions.map((id) => ({ id })),
+    keep: (session) => sessions.keep(session),
+    // Ended at another broker, which knows nothing of the calls here.
+    onEnded: ({ id }) => toStateless.bridge.endSession(id),
+    everyMs: KEEP_MS,
+    delay: waitOnTimer,
+    signal: watching.signal,
+    log,
+  });
 
   life.onDrain("clients", async () => {
     clearInterval(sweeping);

@@ -16,6 +16,7 @@ import { LIMITS } from "../shared/limits.ts";
 import { type ProgramContext, runProgram } from "../shared/program.ts";
 import { signCaller } from "../shared/sessions/caller.ts";
 import { identityOf } from "../shared/sessions/identity.ts";
+import { keepSessions } from "../shared/sessions/keep_sessions.ts";
 import { Sessions } from "../shared/sessions/sessions.ts";
 import { LATENCY_BUCKETS, type Metrics } from "../shared/telemetry.ts";
 import { HttpPool } from "../shared/upstream/http_pool.ts";
@@ -26,7 +27,6 @@ import { createBrokerHint } from "./broker_hint.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
 import { followCatalog } from "./catalog_client.ts";
 import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
-import { keepSessions } from "./keep_sessions.ts";
 import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
@@ -114,7 +114,8 @@ async function start(
   const calls = createCallsInFlight(LIMITS.callsPerSession);
   void keepSessions({
     sessions: () => calls.sessions(),
-    touch: (session) => sessions.touch(session),
+    keep: (session) => sessions.keep(session),
+    everyMs: LIMITS.sessionTouchMs,
     delay: waitOnTimer,
     signal: watching.signal,
     log,

@@ -55,6 +55,9 @@ export type {
 /** A live client session, as its token describes it. */
 export type ClientSession = SessionClaims;
 
+/** Which session it is, where no more of it is known. */
+export type SessionId = Pick<ClientSession, "id">;
+
 /** How long sessions last and how many there may be. */
 export interface SessionsLimits {
   /** Absolute age, in milliseconds. */
@@ -415,6 +418,25 @@ export class Sessions {
   async touch(session: ClientSession): Promise<void> {
     const { store, now } = this.#options;
     await asked(store.touch(session.id, now()));
+  }
+
+  /**
+   * Keeps a session alive in which something is under way.
+   *
+   * @returns False where it has ended.
+   * @throws GatewayError `store unavailable`.
+   */
+  async keep({ id }: SessionId): Promise<boolean> {
+    const { store, now } = this.#options;
+    const stored = await asked(store.get(id));
+    // A store that lost it may get it back.
+    if (stored === undefined) return true;
+    if (stored.ended) return false;
+    const at = now();
+    if (at - stored.touchedAt >= LIMITS.sessionTouchMs) {
+      await asked(store.touch(id, at));
+    }
+    return true;
   }
 
   /**

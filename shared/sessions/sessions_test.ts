@@ -324,6 +324,20 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    name:
+      "keep() keeps a session alive, and tells when another replica ended it",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { token, session } = await opened(one);
+      await world.clock.advance(20 * MINUTE);
+      assertEquals(await two.keep(session), true);
+      await world.clock.advance(20 * MINUTE);
+      assertEquals(await verdict(one, token), "live");
+      await one.end(session);
+      assertEquals(await two.keep(session), false);
+    },
+  },
+  {
     name: "verify() writes activity down once a minute",
     run: async (world) => {
       const sessions = await world.replica();

@@ -107,6 +107,11 @@ export class BridgedCalls {
     return this.#calls.size;
   }
 
+  /** Sessions that have some. */
+  get sessions(): readonly string[] {
+    return [...this.#sessions.keys()];
+  }
+
   /** Answers of clients that are waited for. */
   get waiting(): number {
     let waiting = 0;

@@ -66,3 +66,13 @@ Deno.test("take() brings each answer once to who waits for it", async () => {
   calls.end(call);
   assertEquals(calls.take(call.name, other.question, RESPONSE), false);
 });
+
+Deno.test("sessions are those that have calls", () => {
+  const calls = callsOf();
+  const [one, other] = [calls.begin("a", "1")!, calls.begin("b", "1")!];
+  assertEquals(calls.sessions, ["a", "b"]);
+  calls.end(one);
+  assertEquals(calls.sessions, ["b"]);
+  calls.end(other);
+  assertEquals(calls.sessions, []);
+});

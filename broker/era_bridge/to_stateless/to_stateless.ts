@@ -112,6 +112,11 @@ export class StatelessBridge {
     return { calls: this.#calls.count, questions: this.#calls.waiting };
   }
 
+  /** Ids of sessions that have calls on their way. */
+  get sessions(): readonly string[] {
+    return this.#calls.sessions;
+  }
+
   async #carry(call: SessionCall): Promise<Response> {
     const { request: { id, method }, session, signal } = call;
     if (SUBSCRIBING.includes(method)) {
