@@ -174,9 +174,13 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Has a token minted for a service account, which is made where it is not
-   * there.
+   * there: for the API server, or for somebody else.
    */
-  async serviceAccountToken(namespace: string, name: string): Promise<string> {
+  async serviceAccountToken(
+    namespace: string,
+    name: string,
+    audiences?: readonly string[],
+  ): Promise<string> {
     await this.admin.apply({
       apiVersion: "v1",
       kind: "ServiceAccount",
@@ -189,7 +193,7 @@ export class Cluster implements AsyncDisposable {
         body: {
           apiVersion: "authentication.k8s.io/v1",
           kind: "TokenRequest",
-          spec: { expirationSeconds: 3600 },
+          spec: { expirationSeconds: 3600, audiences },
         },
       },
     );

@@ -11,6 +11,8 @@
 import { ENVOY_VERSION } from "../../shared/local/envoy_binary.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
 import { answers, type Cluster } from "./_cluster.ts";
+import { look } from "./_controller.ts";
+import { until } from "./_kube.ts";
 
 /** What programs a Gateway, and the Envoy that is programmed. */
 export interface Mesh extends AsyncDisposable {
@@ -39,7 +41,10 @@ export interface MeshOptions {
 }
 
 const ISTIO_NAMESPACE = "istio-system";
-const XDS_PORT = 15010;
+/** Where Istio's agents connect: it serves Secrets nowhere else. */
+const XDS_PORT = 15012;
+/** Whom tokens of proxies are for. */
+const XDS_AUDIENCE = "istio-ca";
 const READY_URL = "http://127.0.0.1:15080/ready";
 const ENVOY_ADMIN = 15000;
 
@@ -72,8 +77,8 @@ export async function startMesh(
         `--kubeconfig=${dir}/kubeconfig`,
         `--meshConfig=${dir}/mesh.yaml`,
         `--networksConfig=${dir}/networks.yaml`,
-        `--grpcAddr=127.0.0.1:${XDS_PORT}`,
-        "--secureGRPCAddr=127.0.0.1:15012",
+        "--grpcAddr=127.0.0.1:15010",
+        `--secureGRPCAddr=127.0.0.1:${XDS_PORT}`,
         "--httpAddr=127.0.0.1:15080",
         "--httpsAddr=127.0.0.1:15017",
         "--monitoringAddr=127.0.0.1:15014",
@@ -95,9 +100,24 @@ export async function startMesh(
   );
   await istiod.start();
 
+  const { namespace, gateway } = options;
+  const access: XdsAccess = {
+    token: await cluster.serviceAccountToken(namespace, `${gateway}-istio`, [
+      XDS_AUDIENCE,
+    ]),
+    caCert: await until("Istio's authority", async () => {
+      const found = await look(cluster, {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "istio-ca-root-cert", namespace },
+      });
+      return found?.data["root-cert.pem"] as string | undefined;
+    }),
+  };
   await Deno.writeTextFile(
     `${dir}/envoy.json`,
-    JSON.stringify(bootstrap(options)),
+    JSON.stringify(bootstrap(options, access)),
+    { mode: 0o600 },
   );
   const envoyAdminUrl = `http://127.0.0.1:${ENVOY_ADMIN}`;
   const envoy = stack.use(
@@ -122,12 +142,19 @@ export async function startMesh(
   };
 }
 
+/** How a proxy shows who it is, and sees that istiod is who it says. */
+interface XdsAccess {
+  readonly token: string;
+  readonly caCert: string;
+}
+
 /**
  * What Istio's agent would start Envoy with: where istiod is, and the labels by
  * which it knows whose proxy this is.
  */
 function bootstrap(
   { namespace, gateway, address, runtimeValues = {} }: MeshOptions,
+  { token, caCert }: XdsAccess,
 ): unknown {
   const workload = `${gateway}-istio`;
   const xds = "xds-grpc";
@@ -168,7 +195,13 @@ function bootstrap(
         api_type: "DELTA_GRPC",
         transport_api_version: "V3",
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: xds } }],
+        grpc_services: [{
+          envoy_grpc: { cluster_name: xds },
+          initial_metadata: [{
+            key: "authorization",
+            value: `Bearer ${token}`,
+          }],
+        }],
       },
       lds_config: { ...overAds, initial_fetch_timeout: "0s" },
       cds_config: { ...overAds, initial_fetch_timeout: "0s" },
@@ -178,6 +211,18 @@ function bootstrap(
         name: xds,
         type: "STATIC",
         connect_timeout: "1s",
+        transport_socket: {
+          name: "envoy.transport_sockets.tls",
+          typed_config: {
+            "@type":
+              "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            sni: `istiod.${ISTIO_NAMESPACE}.svc`,
+            common_tls_context: {
+              alpn_protocols: ["h2"],
+              validation_context: { trusted_ca: { inline_string: caCert } },
+            },
+          },
+        },
         typed_extension_protocol_options: {
           "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type":

@@ -71,11 +71,12 @@ const world = shared<World>(async (stack) => {
   const installation = stack.use(
     await Installation.start(there(kube), {
       definitions: [there(istio).definitions],
-      hosts: ["weather.mcp.local", "features.others.test"],
+      hosts: ["weather.mcp.local", "features.others.test", "mcp.secure.test"],
     }),
   );
   await installation.exposeProxy(`${GATEWAY}-istio`, [
     { name: "http", port: 80, appProtocol: "http" },
+    { name: "https", port: 443, appProtocol: "https" },
   ]);
   await installation.applySample("gateway-istio");
   await installation.applySample("server");
@@ -288,6 +289,94 @@ proves(
     } finally {
       for (const object of made) await admin.delete(object);
     }
+  },
+);
+
+proves(
+  "By HTTPS, clients are served at a listener of its own, with its certificate and its routes",
+  async ({ installation }) => {
+    const { admin } = installation.cluster;
+    const tls = (name: string) =>
+      Deno.readTextFile(new URL(`../fixtures/tls/${name}`, import.meta.url));
+    const caCert = await tls("wildcard_ca.pem");
+    await admin.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "wildcard", namespace: HOME },
+      type: "kubernetes.io/tls",
+      stringData: {
+        "tls.crt": await tls("wildcard.pem"),
+        "tls.key": await tls("wildcard.key"),
+      },
+    });
+    await admin.apply({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "Gateway",
+      metadata: { name: GATEWAY, namespace: HOME },
+      spec: {
+        gatewayClassName: "istio",
+        listeners: [{
+          ...{ name: "secure", hostname: "*.secure.test" },
+          ...{ port: 443, protocol: "HTTPS" },
+          tls: { certificateRefs: [{ name: "wildcard" }] },
+          allowedRoutes: { namespaces: { from: "All" } },
+        }],
+      },
+    }, { fieldManager: "secure" });
+    const route: KubeObject = {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { name: "secure", namespace: TEAM },
+      spec: {
+        parentRefs: [{ name: GATEWAY, namespace: HOME, sectionName: "secure" }],
+        hostnames: ["weather.secure.test"],
+        rules: [{ backendRefs: [{ name: "weather", port: 9001 }] }],
+      },
+    };
+    await admin.apply(route);
+    const secure = registration("secure", { prefix: "s_" });
+    await admin.apply(secure);
+    const serveAt = (sectionName: string, publicHost?: string) =>
+      admin.apply({
+        apiVersion: "mcp.kuadrant.io/v1",
+        kind: "MCPGatewayExtension",
+        metadata: { name: GATEWAY, namespace: HOME },
+        spec: { targetRef: { name: GATEWAY, sectionName }, publicHost },
+      }, { fieldManager: "owner" });
+    await serveAt("secure", "mcp.secure.test");
+    try {
+      using http = Deno.createHttpClient({ caCerts: [caCert] });
+      const client = await until("a session by HTTPS", async () => {
+        try {
+          return await RawClient.connect("https://mcp.secure.test/mcp", {
+            http,
+            headers: { authorization: "Bearer for-the-gateway" },
+          });
+        } catch {
+          return undefined; // not programmed yet
+        }
+      });
+      const facts = await until("a call by HTTPS", async () => {
+        const { message } = await client.call("s_facts");
+        return message?.result?.content?.[0]?.text;
+      });
+      assert(!JSON.parse(facts).headers.includes("authorization"), facts);
+      // A route of the other port is none of this listener's.
+      assertStringIncludes(
+        await untilCondition(
+          installation,
+          registration("weather"),
+          "Accepted",
+          "False ListenerMismatch",
+        ),
+        "secure",
+      );
+    } finally {
+      await serveAt("mcp");
+      await admin.delete(secure);
+      await admin.delete(route);
+    }
+    await untilCallsPass();
   },
 );
 
