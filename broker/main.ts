@@ -30,6 +30,7 @@ import type { BatchGateway } from "./batches/gateway_calls.ts";
 import { Broker } from "./broker.ts";
 import { serveForwarded } from "./era_bridge/owner.ts";
 import { assembleToStateless } from "./era_bridge/to_stateless/assemble.ts";
+import type { StatelessBridge } from "./era_bridge/to_stateless/to_stateless.ts";
 import { toStatelessMetrics } from "./era_bridge/to_stateless/metrics.ts";
 import { toSessionMetrics } from "./era_bridge/to_session/metrics.ts";
 import { ToSessionBridge } from "./era_bridge/to_session/to_session.ts";
@@ -210,6 +211,9 @@ async function start(
         runningCalls: running,
         parkedCalls: parked,
         sessions: sessions.used + sessions.idle,
+        sessionCalls: toStateless.bridge.counts.calls,
+        questions: toStateless.bridge.counts.questions,
+        watches: toStateless.watches.count,
       };
     },
     configProblems: () => configProblems,
@@ -287,9 +291,11 @@ async function start(
     },
   });
   const sweeping = setInterval(() => {
-    sweep(sessions, broker, endBackends).catch((error: unknown) => {
-      log.warn("sessions not looked through", { error });
-    });
+    sweep(sessions, broker, toStateless.bridge, endBackends).catch(
+      (error: unknown) => {
+        log.warn("sessions not looked through", { error });
+      },
+    );
   }, SWEEP_MS);
 
   void keepSessions({
@@ -353,10 +359,12 @@ function throughGateway(
 async function sweep(
   sessions: Sessions,
   broker: Broker,
+  bridge: Pick<StatelessBridge, "touch">,
   endBackends: (backends: readonly OpenBackend[]) => void,
 ): Promise<void> {
-  // Open streams first: they are activity.
+  // Open streams and running calls first: they are activity.
   await broker.hub.sweep();
+  await bridge.touch();
   endBackends(await sessions.sweep());
 }
 

@@ -99,6 +99,12 @@ export interface BridgeStatus {
   readonly parkedCalls: number;
   /** Sessions with servers that are held for such clients. */
   readonly sessions: number;
+  /** Calls of sessions at servers of the stateless era. */
+  readonly sessionCalls: number;
+  /** What those ask that their clients have not answered yet. */
+  readonly questions: number;
+  /** Streams of such servers that follow resources for sessions. */
+  readonly watches: number;
 }
 
 /** The document. */

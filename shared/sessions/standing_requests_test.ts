@@ -67,6 +67,51 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    name: "bridges() answers every broker that has calls of a session in hand",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      const { session: another } = await opened(one);
+      const [first, second] = [
+        { broker: "first" },
+        { broker: "second", url: "http://10.0.0.2:9090" },
+      ];
+      assertEquals(await one.bridges(session), []);
+      await one.addBridge(session, first);
+      await one.addBridge(session, first);
+      await two.addBridge(session, second);
+      await one.setListener(session, first);
+      const brokers = await one.bridges(session);
+      assertEquals(
+        brokers.toSorted((a, b) => a.broker < b.broker ? -1 : 1),
+        [first, second],
+      );
+      assertEquals(await two.bridges(another), []);
+      assertEquals(await two.standing(session), {
+        subscriptions: [],
+        listener: first,
+      });
+      await one.end(session);
+      assertEquals(
+        await refusalOf(one.addBridge(session, first)),
+        "session unknown",
+      );
+    },
+  },
+  {
+    name:
+      "logLevel() answers the level that was set last, and no other request",
+    run: async (world) => {
+      const [one, two] = [await world.replica(), await world.replica()];
+      const { session } = await opened(one);
+      await one.subscribe(session, NEWS);
+      assertEquals(await two.logLevel(session), undefined);
+      await one.setLogLevel(session, "debug");
+      await two.setLogLevel(session, "error");
+      assertEquals(await one.logLevel(session), "error");
+    },
+  },
+  {
     name: "subscribe() loses nothing where replicas subscribe at once",
     run: async (world) => {
       const replicas = [await world.replica(), await world.replica()];

@@ -416,19 +416,25 @@ proves(
   },
 );
 
-proves("the bridge's numbers are in the broker's metrics", async () => {
-  const { gateway } = world();
-  const client = await gateway.connect({ capabilities: { elicitation: {} } });
-  await using stream = await client.open(call("twice", 1));
-  await within("the question", stream.nextOf("elicitation/create"));
-  const metrics = async () => {
-    const url = new URL("/metrics", gateway.local.brokerInternalUrl);
-    return await (await fetch(url)).text();
-  };
-  assertMatch(await metrics(), /^mcp_gateway_bridge_questions 1$/m);
-  assertMatch(await metrics(), /^mcp_gateway_session_calls_bridged [1-9]/m);
-  assertMatch(
-    await metrics(),
-    /^mcp_gateway_session_calls_bridged_total\{method="tools\/call",outcome="answered"\} [1-9]/m,
-  );
-});
+proves(
+  "the bridge's numbers are in the broker's status and metrics",
+  async () => {
+    const { gateway } = world();
+    const client = await gateway.connect({ capabilities: { elicitation: {} } });
+    await using stream = await client.open(call("twice", 1));
+    await within("the question", stream.nextOf("elicitation/create"));
+    const metrics = async () => {
+      const url = new URL("/metrics", gateway.local.brokerInternalUrl);
+      return await (await fetch(url)).text();
+    };
+    assertMatch(await metrics(), /^mcp_gateway_bridge_questions 1$/m);
+    const { bridge } = await gateway.status();
+    assertEquals(bridge?.questions, 1);
+    assert(bridge !== undefined && bridge.sessionCalls >= 1);
+    assertMatch(await metrics(), /^mcp_gateway_session_calls_bridged [1-9]/m);
+    assertMatch(
+      await metrics(),
+      /^mcp_gateway_session_calls_bridged_total\{method="tools\/call",outcome="answered"\} [1-9]/m,
+    );
+  },
+);

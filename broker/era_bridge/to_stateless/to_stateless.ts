@@ -44,7 +44,7 @@ export interface StatelessBridgeOptions
   /** Client sessions. */
   readonly sessions: Pick<
     Sessions,
-    "details" | "logLevel" | "addBridge" | "bridges"
+    "details" | "logLevel" | "addBridge" | "bridges" | "touch"
   >;
   /** Answers resources/subscribe and resources/unsubscribe. */
   readonly subscriptions: (call: SessionCall) => Promise<Response>;
@@ -83,6 +83,8 @@ export class StatelessBridge {
   readonly #options: StatelessBridgeOptions;
   readonly #conversation: ConversationOptions;
   readonly #calls: BridgedCalls;
+  /** Sessions of the calls on their way. */
+  readonly #sessions = new Map<BridgedCall, ClientSession>();
   readonly #noted = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #lastId = 0;
@@ -124,6 +126,7 @@ export class StatelessBridge {
     }
     const bridged = this.#calls.begin(session.id, id);
     if (bridged === undefined) return refuse({ kind: "too many calls" }, id);
+    this.#sessions.set(bridged, session);
     this.#note(session);
     const reply = new ClientReply(signal, this.#options);
     this.#track(this.#run(call, bridged, reply));
@@ -143,6 +146,7 @@ export class StatelessBridge {
     );
     const outcome = await conversation.run();
     this.#calls.end(bridged);
+    this.#sessions.delete(bridged);
     this.#options.onOutcome?.(call.request.method, outcome);
   }
 
@@ -163,6 +167,24 @@ export class StatelessBridge {
     return message.method === "notifications/cancelled" && id !== undefined
       ? this.#cancel(sent, id)
       : undefined;
+  }
+
+  /**
+   * Records that sessions are in use whose calls are on their way, which no
+   * request shows. Never rejects.
+   */
+  async touch(): Promise<void> {
+    const { sessions, log } = this.#options;
+    const all = [...this.#sessions.values()];
+    const each = new Map(all.map((session) => [session.id, session]));
+    for (const session of each.values()) {
+      try {
+        await sessions.touch(session);
+      } catch (error) {
+        const { id } = session;
+        log.warn("session activity not recorded", { session: id, error });
+      }
+    }
   }
 
   /** Cancels all calls of a session, which its client has ended. */

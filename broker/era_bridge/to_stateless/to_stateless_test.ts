@@ -5,8 +5,10 @@ import {
 } from "../../../shared/_testing.ts";
 import type { ServerConfig } from "../../../shared/config/model.ts";
 import type { LIMITS } from "../../../shared/limits.ts";
+import { randomBytes } from "node:crypto";
 import { META } from "../../../shared/mcp.ts";
-import type { Listener } from "../../../shared/sessions/sessions.ts";
+import { MemoryStore } from "../../../shared/sessions/memory_store.ts";
+import { type Listener, Sessions } from "../../../shared/sessions/sessions.ts";
 import type { Wait } from "../../../shared/wait_on_timer.ts";
 import { call, Front } from "../../_testing/front.ts";
 import {
@@ -49,13 +51,29 @@ class World implements Disposable {
       readonly here?: Listener;
       /** Another broker, with which it shares sessions and keys. */
       readonly beside?: World;
+      /** A broker of before, whose store is gone. */
+      readonly keysOf?: World;
     } = {},
   ) {
-    const { limits, here = { broker: "one" }, beside } = options;
-    const { keys, sessions } = beside?.front ?? this.front;
+    const { limits, here = { broker: "one" }, beside, keysOf } = options;
     if (beside !== undefined) {
+      const { keys, sessions } = beside.front;
       Object.assign(this.front, { keys, sessions });
     }
+    if (keysOf !== undefined) {
+      const { keys } = keysOf.front;
+      const store = new MemoryStore();
+      const { log } = this.front;
+      const sessions = new Sessions({
+        store,
+        keys,
+        now: Date.now,
+        randomBytes,
+        log,
+      });
+      Object.assign(this.front, { keys, sessions });
+    }
+    const { keys, sessions } = this.front;
     this.bridge = assembleToStateless({
       fetch: this.servers.fetch,
       headers: ({ name }) =>
@@ -954,6 +972,42 @@ Deno.test("a tool that is gone when it is read again is unknown", async () => {
     await response.text(),
     /"code":-32602,"message":"Unknown tool: now"/,
   );
+});
+
+Deno.test("a session with a call on its way is in use", async () => {
+  using world = new World();
+  const session = await world.open();
+  const open = new OpenAnswer();
+  world.servers.answers = [open.answer];
+  const responding = world.front.post(NOW, session);
+  await until(() => open.request !== undefined, "the call is there");
+  const touched: string[] = [];
+  const { sessions } = world.front;
+  sessions.touch = ({ id }) => Promise.resolve(void touched.push(id));
+  await world.bridge.bridge.touch();
+  assertEquals(touched.length, 1);
+  sessions.touch = () => Promise.reject(new Error("the store is away"));
+  await world.bridge.bridge.touch();
+  open.finish("{}");
+  await (await responding).body?.cancel();
+  await until(() => world.bridge.bridge.counts.calls === 0, "it is over");
+  sessions.touch = ({ id }) => Promise.resolve(void touched.push(id));
+  await world.bridge.bridge.touch();
+  assertEquals(touched.length, 1);
+});
+
+Deno.test("a session that outlived its store is served by what its token says", async () => {
+  using before = new World();
+  const session = await before.open({ elicitation: {}, roots: {} });
+  using after = new World({ keysOf: before });
+  after.servers.answers = [result("{}")];
+  const response = await after.front.post(NOW, session);
+  assertEquals(response.status, 200);
+  await response.body?.cancel();
+  assertEquals(after.servers.last.params._meta, {
+    [META.protocolVersion]: "2026-07-28",
+    [META.clientCapabilities]: { elicitation: {}, roots: {} },
+  });
 });
 
 Deno.test("subscriptions are kept with the session, and no server is called", async () => {

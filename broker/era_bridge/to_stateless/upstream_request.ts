@@ -87,8 +87,7 @@ export async function sendUpstream(
   } catch (cause) {
     signal.throwIfAborted();
     // Only one that never was connected to has certainly not run it.
-    const isUnreached = cause instanceof SecretError ||
-      /\(Connect\)/.test(errorText(cause));
+    const isUnreached = cause instanceof SecretError || isUnconnected(cause);
     throw new GatewayError({
       kind: isUnreached ? "server unreachable" : "connection lost",
       detail: name,
@@ -111,6 +110,13 @@ export async function sendUpstream(
     // What is left of it nobody waits for.
     if (!response.bodyUsed) await response.body?.cancel().catch(() => {});
   }
+}
+
+/** Whether a request failed before there was a connection for it. */
+function isUnconnected(error: unknown): boolean {
+  return /\(Connect\)/.test(errorText(error)) ||
+    error instanceof Error && error.cause !== undefined &&
+      isUnconnected(error.cause);
 }
 
 async function headersOf(
