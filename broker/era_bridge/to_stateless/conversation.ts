@@ -87,9 +87,6 @@ const MAX_PAUSE_MS = 2_000;
 
 const DECODER = new TextDecoder();
 
-/** Headers of tools, by the bytes that list them. */
-const HEADERS = new WeakMap<Uint8Array, readonly ParamHeader[]>();
-
 /** What ends a call that cannot go on. */
 class InputMissing extends Error {}
 
@@ -313,7 +310,7 @@ export class Conversation {
     if (tool === undefined) {
       throw new GatewayError({ kind: "unknown tool", detail: name });
     }
-    return paramHeaders(tool);
+    return paramHeadersIn(tool);
   }
 
   /** Asks the client, and waits for all of its answers. */
@@ -410,18 +407,12 @@ function cancellation(id: string): string {
 }
 
 function headersOf({ request, item }: SessionCall): readonly ParamHeader[] {
-  return request.method === "tools/call" && item !== undefined
-    ? paramHeaders(item.bytes)
-    : [];
+  return request.method === "tools/call" ? item?.paramHeaders ?? [] : [];
 }
 
-function paramHeaders(tool: Uint8Array): readonly ParamHeader[] {
-  const known = HEADERS.get(tool);
-  if (known !== undefined) return known;
+function paramHeadersIn(tool: Uint8Array): readonly ParamHeader[] {
   const outcome = paramHeadersOf(tool);
-  const headers = outcome.kind === "headers" ? outcome.headers : [];
-  HEADERS.set(tool, headers);
-  return headers;
+  return outcome.kind === "headers" ? outcome.headers : [];
 }
 
 /**
