@@ -16,8 +16,8 @@ export class ClientPresence {
    * Begins to follow.
    *
    * @param request The signal of the HTTP request. Deno aborts it when the
-   * client disconnects, and also behind an answer that was delivered, which is
-   * no leaving.
+   * client disconnects; without `no-legacy-abort`, also behind an answer that
+   * was delivered, which is no leaving.
    */
   constructor(request: AbortSignal) {
     this.#request = request;

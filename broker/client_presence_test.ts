@@ -90,14 +90,15 @@ function follow(
 ): {
   readonly url: string;
   readonly presence: () => ClientPresence | undefined;
-  /** Resolves when Deno says that the request is over, however it ended. */
+  /** Resolves when Deno says that the answer is out, or its client gone. */
   readonly ended: Promise<void>;
 } & AsyncDisposable {
   let presence: ClientPresence | undefined;
   const ended = Promise.withResolvers<void>();
   const listener = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    async (request) => {
+    async (request, info) => {
+      void info.completed.then(() => ended.resolve());
       await request.text();
       presence = new ClientPresence(request.signal);
       request.signal.addEventListener("abort", () => ended.resolve());

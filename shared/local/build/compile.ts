@@ -58,6 +58,9 @@ export async function compileProgram(options: CompileOptions): Promise<string> {
     ...["--no-npm", "--no-remote"],
     // It would be kept in a file of a known name where everybody writes.
     "--no-code-cache",
+    // A request's signal means that its client left, as with `deno.json`; else
+    // Deno writes a line about it between those of the log.
+    "--unstable-no-legacy-abort",
     ...options.permissions,
     ...(options.target === undefined ? [] : ["--target", options.target]),
     ...["--output", program, `${program}.js`],
