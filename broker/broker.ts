@@ -308,6 +308,7 @@ export class Broker {
     // Servers that changed meanwhile are in the next one.
     if (this.#stale) return;
     const changes = this.catalog.replace(config, merged);
+    this.listens.recheck(() => this.catalog.routes);
     this.#logProblems(before, merged);
     if (isUnchanged(changes)) return;
     this.#log.info("catalog changed", {

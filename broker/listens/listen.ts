@@ -7,6 +7,9 @@
  * @module
  */
 
+import type { ServerConfig } from "../../shared/config/model.ts";
+import type { Era } from "../../shared/mcp.ts";
+import type { RouteTable } from "../../shared/routing/route_table.ts";
 import { writeComment, writeEvent } from "../../shared/sse/write_event.ts";
 import type { ListCapability } from "../catalog/kinds.ts";
 import {
@@ -48,6 +51,12 @@ export interface ListenOptions {
   readonly onMessage: () => void;
 }
 
+/** A server that tells a stream of its resources. */
+interface Watched {
+  readonly server: ServerConfig;
+  readonly era: Era;
+}
+
 /** An open stream. */
 export class Listen {
   readonly #options: ListenOptions;
@@ -57,6 +66,7 @@ export class Listen {
   #early: Map<string, string> | undefined = new Map();
   /** Resources that it tells of; none until it is acknowledged. */
   #uris: readonly string[] = [];
+  readonly #watched: Watched[] = [];
   #over = false;
 
   /** Opens it. */
@@ -91,6 +101,29 @@ export class Listen {
   /** Number of resources that it tells of. */
   get resources(): number {
     return this.#uris.length;
+  }
+
+  /** Whether servers tell it of resources, or are about to. */
+  get watches(): boolean {
+    return this.#watched.length > 0;
+  }
+
+  /** Takes note of a server that is asked to tell it of resources. */
+  watch(server: ServerConfig, era: Era): void {
+    this.#watched.push({ server, era });
+  }
+
+  /**
+   * Whether each server that tells it of resources is still configured as it
+   * was, and speaks the same era as far as is known.
+   */
+  isCurrent(table: RouteTable): boolean {
+    return this.#watched.every(({ server, era }) => {
+      const now = table.serverNamed(server.name);
+      return now !== undefined &&
+        (now === server || JSON.stringify(now) === JSON.stringify(server)) &&
+        (table.eraFor(now, "stateless") ?? era) === era;
+    });
   }
 
   /**

@@ -6,6 +6,7 @@
  */
 
 import type { ListCapability } from "../catalog/kinds.ts";
+import type { RouteTable } from "../../shared/routing/route_table.ts";
 import type { ConnectionLimits } from "../notifications/connection.ts";
 import { Listen, type ListenOptions, type ListenOwner } from "./listen.ts";
 
@@ -98,6 +99,19 @@ export class Listens {
   tell(caller: string, capabilities: Iterable<ListCapability>): void {
     for (const capability of capabilities) {
       this.#tell(capability, (owner) => owner.caller === caller);
+    }
+  }
+
+  /**
+   * Ends the streams whose servers of resources are configured otherwise now,
+   * or speak the other era: a client that comes back is told what holds then.
+   */
+  recheck(table: () => RouteTable | undefined): void {
+    const watching = [...this.#open.keys()].filter(({ watches }) => watches);
+    const now = watching.length === 0 ? undefined : table();
+    if (now === undefined) return;
+    for (const listen of watching) {
+      if (!listen.isCurrent(now)) listen.end();
     }
   }
 

@@ -1,4 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { config, server } from "../../shared/_testing.ts";
+import type { ServerConfig } from "../../shared/config/model.ts";
+import type { Era } from "../../shared/mcp.ts";
+import { RouteTable } from "../../shared/routing/route_table.ts";
 import { until } from "../_testing/until.ts";
 import { Listener } from "./_testing.ts";
 import { type ListenLimits, Listens } from "./listens.ts";
@@ -89,6 +93,85 @@ Deno.test("draining ends all streams in an orderly way, late ones at once", asyn
     "response",
   ]);
   assertEquals(world.listens.count, 0);
+});
+
+const WATCHED = server("watched", { era: "stateless" });
+const AUTO = server("auto");
+
+function tableOf(
+  servers: readonly ServerConfig[],
+  era: Era | undefined = undefined,
+): RouteTable {
+  const facts = { name: "auto", ready: true, ...(era ? { era } : {}) };
+  return new RouteTable(config(servers), {
+    version: "1",
+    config: "c",
+    complete: true,
+    urisComplete: true,
+    servers: [facts],
+    tools: {},
+    prompts: {},
+    resources: {},
+    templates: [],
+  });
+}
+
+const RECHECKS: readonly { name: string; table: RouteTable; ends: boolean }[] =
+  [
+    {
+      name: "stays as it was",
+      table: tableOf([{ ...WATCHED }, AUTO], "session"),
+      ends: false,
+    },
+    {
+      name: "is of an era that nobody knows just now",
+      table: tableOf([WATCHED, AUTO]),
+      ends: false,
+    },
+    {
+      name: "is gone",
+      table: tableOf([AUTO], "session"),
+      ends: true,
+    },
+    {
+      name: "is disabled",
+      table: tableOf([{ ...WATCHED, state: "Disabled" }, AUTO], "session"),
+      ends: true,
+    },
+    {
+      name: "has another address",
+      table: tableOf([{ ...WATCHED, url: "http://other.test" }, AUTO]),
+      ends: true,
+    },
+    {
+      name: "speaks the other era",
+      table: tableOf([WATCHED, AUTO], "stateless"),
+      ends: true,
+    },
+  ];
+for (const { name, table, ends } of RECHECKS) {
+  Deno.test(`a stream that is told of resources by a server that ${name} ${ends ? "ends" : "goes on"}`, async () => {
+    using world = new World();
+    const owner = { identity: "a", view: "", caller: "a" };
+    const listen = world.listens.open({ id: "1", owner, lists: [] })!;
+    listen.watch(WATCHED, "stateless");
+    listen.watch(AUTO, "session");
+    listen.acknowledge(["x:1"]);
+    const watching = new Listener(listen.body);
+    const other = world.open("b")!;
+    world.listens.recheck(() => table);
+    if (ends) await watching.over;
+    assertEquals(world.listens.count, ends ? 1 : 2);
+    other.leave();
+  });
+}
+
+Deno.test("who owns what is not asked for where nobody is told of resources", () => {
+  using world = new World();
+  world.open("a");
+  world.listens.recheck(() => {
+    throw new Error("asked in vain");
+  });
 });
 
 Deno.test("no stream is for ever", async () => {

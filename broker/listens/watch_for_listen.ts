@@ -32,6 +32,7 @@ export interface WatchForListenOptions {
 /** A server, the resources that are to be watched there, and how. */
 interface Group {
   readonly server: ServerConfig;
+  readonly era: Era;
   readonly watch: WatchResources;
   readonly uris: string[];
 }
@@ -61,7 +62,7 @@ export async function watchForListen(
   )
     .then(() => undefined);
   const granted = await Promise.all(
-    groups.map(async ({ server, watch, uris }) => {
+    groups.map(async ({ server, era, watch, uris }) => {
       const leaving = new AbortController();
       const agreed = watch({
         server,
@@ -75,8 +76,12 @@ export async function watchForListen(
         return [];
       });
       const honoured = await Promise.race([agreed, late]);
-      if (honoured === undefined || honoured.length === 0) leaving.abort();
-      return honoured ?? [];
+      if (honoured === undefined || honoured.length === 0) {
+        leaving.abort();
+        return [];
+      }
+      listen.watch(server, era);
+      return honoured;
     }),
   );
   decided.abort();
@@ -98,10 +103,10 @@ function groupByServer(
     const { server } = found;
     const era = table.eraFor(server, "stateless");
     const watch = era && watches[era];
-    if (watch === undefined) continue;
+    if (era === undefined || watch === undefined) continue;
     const group = groups.get(server.name);
     if (group === undefined) {
-      groups.set(server.name, { server, watch, uris: [uri] });
+      groups.set(server.name, { server, era, watch, uris: [uri] });
     } else group.uris.push(uri);
   }
   return [...groups.values()];

@@ -180,3 +180,25 @@ for (const { era, prefix, watched, other } of SERVERS) {
     },
   );
 }
+
+proves(
+  "a stream of resources ends, in good order, when their server is no longer there",
+  async () => {
+    await using own = startGrowingStatelessServer();
+    await using passing = await startGateway({
+      servers: [{ name: "passing", url: own.url }],
+    });
+    const client = new StatelessClient(passing.url);
+    await using stream = await client.open("subscriptions/listen", {
+      notifications: { resourceSubscriptions: ["growing://watched"] },
+    });
+    const { params } = await stream.next();
+    assertEquals(
+      (params as { readonly notifications: unknown }).notifications,
+      { resourceSubscriptions: ["growing://watched"] },
+    );
+    await passing.config.write([]);
+    const { result } = await stream.next();
+    assertEquals(result?.["resultType"], "complete");
+  },
+);
