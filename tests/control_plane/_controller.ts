@@ -185,6 +185,8 @@ export interface ControllerOptions {
   readonly args?: readonly string[];
   /** An executable; the sources, with an executable's permissions, else. */
   readonly executable?: string;
+  /** Outside of the cluster, with a kubeconfig: then as `deno run -A`. */
+  readonly outside?: boolean;
   /** Directory of its service account, made and filled. */
   readonly serviceAccountDir?: string;
   /**
@@ -278,13 +280,22 @@ export class Controller implements AsyncDisposable {
         name: options.name ?? "controller",
         command: options.executable ?? Deno.execPath(),
         args: [
-          ...(options.executable === undefined ? sourceArgs(dir) : []),
-          ...[`--service-account-dir=${dir}`, "--broker-poll-seconds=1"],
+          ...(options.outside
+            ? [
+              ...["run", "--no-check", "-A"],
+              `${PROJECT_DIR}/controller/main.ts`,
+              `--kubeconfig=${await writeKubeconfig(cluster, dir)}`,
+            ]
+            : [
+              ...(options.executable === undefined ? sourceArgs(dir) : []),
+              `--service-account-dir=${dir}`,
+            ]),
+          "--broker-poll-seconds=1",
           `--broker-status-urls=${urls.join(",")}`,
           "--internal-listen=127.0.0.1:0",
           ...(options.args ?? []),
         ],
-        env: {
+        env: options.outside ? {} : {
           KUBERNETES_SERVICE_HOST: hostname,
           KUBERNETES_SERVICE_PORT: port,
         },
@@ -364,6 +375,38 @@ export async function writeServiceAccount(
   ) await Deno.writeTextFile(`${dir}/${file}`, text);
 }
 
+/** Writes what one outside of the cluster has instead, for the same account. */
+async function writeKubeconfig(
+  cluster: Cluster,
+  dir: string,
+): Promise<string> {
+  const file = `${dir}/kubeconfig`;
+  const name = "test";
+  const token = await Deno.readTextFile(`${dir}/token`);
+  await Deno.writeTextFile(
+    file,
+    stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{
+        name,
+        cluster: {
+          server: cluster.url,
+          "certificate-authority-data": btoa(cluster.caCert),
+        },
+      }],
+      users: [{ name, user: { token } }],
+      contexts: [{
+        name,
+        context: { cluster: name, user: name, namespace: HOME },
+      }],
+      "current-context": name,
+    }),
+    { mode: 0o600 },
+  );
+  return file;
+}
+
 /** Runs the sources as an executable would run, as far as `deno run` can. */
 export function sourceArgs(serviceAccount: string): readonly string[] {
   const directories = { ...SYSTEM_DIRECTORIES, serviceAccount };
@@ -393,6 +436,27 @@ export async function withController(
     await controller[Symbol.asyncDispose]();
     await cleanUp(cluster);
   }
+}
+
+/** Opens the Secrets of a namespace to the controller, as its owner would. */
+export async function openSecrets(
+  { admin }: Cluster,
+  namespace: string,
+): Promise<void> {
+  await admin.apply({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "RoleBinding",
+    metadata: { name: "mcp-gateway-credentials", namespace },
+    roleRef: {
+      apiGroup: "rbac.authorization.k8s.io",
+      kind: "ClusterRole",
+      name: "mcp-gateway-credentials",
+    },
+    subjects: [{
+      ...{ kind: "ServiceAccount", namespace: HOME },
+      name: "mcp-gateway-controller",
+    }],
+  });
 }
 
 /** Takes away what a test leaves to the next one. */

@@ -23,6 +23,7 @@ import {
   HOME,
   messageOf,
   named,
+  openSecrets,
   registration,
   serverOf,
   TEAM,
@@ -78,26 +79,6 @@ metadata: {name: mcp-view, namespace: ${TEAM}}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: mcp-gateway-view}
 subjects: [{kind: ServiceAccount, name: tenant, namespace: ${TEAM}}]
 `;
-
-async function openSecrets(
-  { admin }: Cluster,
-  namespace: string,
-): Promise<void> {
-  await admin.apply({
-    apiVersion: "rbac.authorization.k8s.io/v1",
-    kind: "RoleBinding",
-    metadata: { name: "mcp-gateway-credentials", namespace },
-    roleRef: {
-      apiGroup: "rbac.authorization.k8s.io",
-      kind: "ClusterRole",
-      name: "mcp-gateway-credentials",
-    },
-    subjects: [{
-      ...{ kind: "ServiceAccount", namespace: HOME },
-      name: "mcp-gateway-controller",
-    }],
-  });
-}
 
 /** The tenant, who may edit his own namespace. */
 function tenantOf(cluster: Cluster): Promise<KubeClient> {

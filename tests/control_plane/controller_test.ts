@@ -19,6 +19,7 @@ import {
   look,
   messageOf,
   named,
+  openSecrets,
   registration,
   serverOf,
   TEAM,
@@ -197,21 +198,7 @@ proves(
         "ResolvedRefs",
         "False SecretNotReadable",
       );
-      await admin.apply({
-        apiVersion: "rbac.authorization.k8s.io/v1",
-        kind: "RoleBinding",
-        metadata: { name: "mcp-gateway-credentials", namespace: TEAM },
-        roleRef: {
-          apiGroup: "rbac.authorization.k8s.io",
-          kind: "ClusterRole",
-          name: "mcp-gateway-credentials",
-        },
-        subjects: [{
-          kind: "ServiceAccount",
-          name: "mcp-gateway-controller",
-          namespace: HOME,
-        }],
-      });
+      await openSecrets(cluster, TEAM);
       await untilServers(cluster, ["team/weather weather_ Enabled"]);
       const { data } = await admin.get(named("Secret", CREDENTIALS));
       assertEquals(Object.values(data), [btoa("Bearer abc")]);
@@ -382,4 +369,161 @@ proves(
       ],
     });
   },
+);
+
+/** The route of the server behind the Gateway. */
+const WEATHER = { name: "weather", namespace: TEAM };
+
+proves(
+  "Registrations that are retargeted, and routes, Services and Secrets that change, are in the configuration as they are now",
+  (cluster) =>
+    withController(cluster, async () => {
+      const { admin } = cluster;
+      const [route, server] = serverOf("moving");
+      const one = async () => (await configOf(cluster))?.servers[0];
+      const untilUrl = (want: string | undefined) =>
+        until(`the URL to be ${want}`, async () =>
+          (await one())?.url === want || undefined);
+      const backend = (name: string, port: number, host = "moving") => ({
+        ...route,
+        spec: {
+          ...route.spec,
+          hostnames: [`${host}.mcp.local`],
+          rules: [{ backendRefs: [{ name, port }] }],
+        },
+      });
+      await admin.apply({
+        ...named("Service", "second", TEAM),
+        spec: {
+          ports: [{ name: "https", port: 9443 }, { port: 80, name: "a" }],
+        },
+      });
+      await admin.apply(route);
+      await admin.apply(server);
+      await untilUrl("http://weather.team.svc.cluster.local:9001/mcp");
+
+      await admin.apply(backend("second", 9443));
+      await untilUrl("https://second.team.svc.cluster.local:9443/mcp");
+      await admin.apply(backend("second", 80, "moved"));
+      await until("the other host", async () =>
+        (await one())?.hostname === "moved.mcp.local" || undefined);
+      await untilUrl("http://second.team.svc.cluster.local/mcp");
+      await admin.apply({
+        ...named("Service", "second", TEAM),
+        spec: { ports: [{ name: "https", port: 9443 }] },
+      });
+      await untilCondition(
+        cluster,
+        server,
+        "ResolvedRefs",
+        "False BackendPortNotFound",
+      );
+      await untilUrl(undefined);
+
+      const retargeted = { ...server.spec, targetRef: { name: "weather" } };
+      await admin.apply({ ...server, spec: retargeted });
+      await untilUrl("http://weather.team.svc.cluster.local:9001/mcp");
+      await untilCondition(cluster, server, "Ready", "True Ready");
+
+      const token = (value: string): KubeObject => ({
+        ...named("Secret", "moving", TEAM),
+        metadata: {
+          ...{ name: "moving", namespace: TEAM },
+          labels: { "mcp.kuadrant.io/secret": "true" },
+        },
+        stringData: { token: value },
+      });
+      const untilToken = (want: string) =>
+        until("the credential", async () => {
+          const copied = await look(cluster, named("Secret", CREDENTIALS));
+          return copied?.data?.team_moving_credential === btoa(want) ||
+            undefined;
+        });
+      await openSecrets(cluster, TEAM);
+      await admin.apply(token("Bearer one"));
+      await admin.apply({
+        ...server,
+        spec: { ...retargeted, credentialRef: { name: "moving" } },
+      });
+      await untilToken("Bearer one");
+      await admin.apply(token("Bearer two"));
+      await untilToken("Bearer two");
+      await admin.delete(token(""));
+      await untilCondition(
+        cluster,
+        server,
+        "ResolvedRefs",
+        "False SecretNotFound",
+      );
+      await until("no credential to be kept", async () => {
+        const copied = await look(cluster, named("Secret", CREDENTIALS));
+        return Object.keys(copied?.data ?? {}).length === 0 || undefined;
+      });
+
+      await admin.apply({ ...server, spec: retargeted });
+      await untilCondition(cluster, server, "Ready", "True Ready");
+      const weather = (await admin.get({ ...route, metadata: WEATHER })).spec;
+      await admin.delete({ ...route, metadata: WEATHER });
+      await untilCondition(
+        cluster,
+        server,
+        "ResolvedRefs",
+        "False TargetNotFound",
+      );
+      await untilUrl(undefined);
+      await admin.apply({ ...route, metadata: WEATHER, spec: weather });
+      await untilCondition(cluster, server, "Ready", "True Ready");
+      await admin.delete(route);
+    }),
+);
+
+proves(
+  "A listener that goes is named at the extension and at the registrations behind it, and what is served stays",
+  (cluster) =>
+    withController(cluster, async () => {
+      const { admin } = cluster;
+      await admin.apply(registration());
+      await untilCondition(cluster, registration(), "Ready", "True Ready");
+      const gateway: KubeObject = {
+        ...named("Gateway", "gw"),
+        apiVersion: "gateway.networking.k8s.io/v1",
+      };
+      const { spec } = await admin.get(gateway);
+      await admin.apply({
+        ...gateway,
+        spec: {
+          ...spec,
+          listeners: spec.listeners.filter((one: { name: string }) =>
+            one.name !== "mcp"
+          ),
+        },
+      });
+      await untilCondition(
+        cluster,
+        EXTENSION,
+        "ResolvedRefs",
+        "False ListenerNotFound",
+      );
+      await untilCondition(
+        cluster,
+        registration(),
+        "Accepted",
+        "False NoGatewayExtension",
+      );
+      // A slip of the pen at the Gateway takes nothing away.
+      assertEquals((await configOf(cluster))?.servers.length, 1);
+      await admin.apply({ ...gateway, spec });
+      await untilCondition(cluster, registration(), "Ready", "True Ready");
+    }),
+);
+
+proves(
+  "A controller outside of the cluster works by a kubeconfig",
+  (cluster) =>
+    withController(cluster, async (controller) => {
+      await cluster.admin.apply(registration());
+      await untilServers(cluster, ["team/weather weather_ Enabled"]);
+      await untilCondition(cluster, registration(), "Ready", "True Ready");
+      await controller.untilLeading();
+    }, { outside: true }),
 );
