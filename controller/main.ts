@@ -158,7 +158,10 @@ async function start(
     if (written > 0) log.info("statuses written", { written });
   };
 
-  addControllerMetrics(metrics, { queue, observer, election, events });
+  addControllerMetrics(metrics, {
+    ...{ queue, observer, election, events },
+    statuses: () => ({ waiting: outbox.size, written: statusesWritten }),
+  });
   const internal = serveInternal({
     address: options.internalListen,
     option: "--internal-listen",
@@ -284,11 +287,15 @@ function reasonsOf(observer: Observer, life: Lifecycle): readonly string[] {
 
 function addControllerMetrics(
   metrics: Metrics,
-  { queue, observer, election, events }: {
+  { queue, observer, election, events, statuses }: {
     readonly queue: WorkQueue;
     readonly observer: Observer;
     readonly election: LeaderElection;
     readonly events: EventRecorder;
+    readonly statuses: () => {
+      readonly waiting: number;
+      readonly written: number;
+    };
   },
 ): void {
   const leading = metrics.gauge(
@@ -320,6 +327,14 @@ function addControllerMetrics(
     "mcp_gateway_controller_events_dropped_total",
     "Events that were not written: too many, or refused.",
   ));
+  const unwritten = metrics.gauge(
+    "mcp_gateway_controller_statuses_waiting",
+    "Statuses that are not written yet.",
+  );
+  const written = counterOf(metrics.counter(
+    "mcp_gateway_controller_statuses_written_total",
+    "Statuses that were written.",
+  ));
   metrics.onExpose(() => {
     leading.set(election.canWrite ? 1 : 0);
     settled.set(observer.settled ? 1 : 0);
@@ -328,6 +343,8 @@ function addControllerMetrics(
     attempts(counts.attempts);
     failures(counts.failures);
     dropped(events.dropped);
+    unwritten.set(statuses().waiting);
+    written(statuses().written);
     watches.clear();
     for (const { kind, ...health } of observer.health) {
       watches.labels({ kind, state: stateOf(health) }).inc();

@@ -7,6 +7,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { statusFor } from "../../controller/plan/_testing.ts";
+import { PROJECT_DIR } from "../support/paths.ts";
 import type { KubeObject } from "./_client.ts";
 import {
   CONFIG,
@@ -98,10 +99,13 @@ proves(
         async () => await plans() > planned ? true : undefined,
       );
       assertEquals(await versions(), before);
-      assertStringIncludes(
-        await controller.ask("/metrics") ?? "",
-        "mcp_gateway_controller_leading 1",
-      );
+      const metrics = await controller.ask("/metrics") ?? "";
+      assertStringIncludes(metrics, "mcp_gateway_controller_leading 1");
+      // Those that users are told to watch are there.
+      const told = await Deno.readTextFile(`${PROJECT_DIR}/docs/kubernetes.md`);
+      const names = new Set(told.match(/mcp_gateway_controller_\w+/g));
+      assert(names.size > 3);
+      for (const name of names) assertStringIncludes(metrics, `\n${name}`);
 
       await admin.apply(registration({ state: "Disabled" }));
       await untilServers(cluster, ["team/weather weather_ Disabled"]);
