@@ -145,6 +145,11 @@ export interface Limits {
   readonly bridgedCallMs: number;
   /** Bytes of its answer in JSON, or of one event of it. */
   readonly bridgedAnswerBytes: number;
+  /**
+   * Bytes of answers and events that one server has begun and not ended, in all
+   * such calls and the sessions that they run in.
+   */
+  readonly bridgedUnfinishedBytes: number;
   /** Calls of one identity that wait for answers of their clients. */
   readonly parkedCallsPerIdentity: number;
   /** Such calls in one broker. */
@@ -216,6 +221,7 @@ export const LIMITS: Limits = {
   bridgedCalls: 1_000,
   bridgedCallMs: HOUR,
   bridgedAnswerBytes: 16 * MIB,
+  bridgedUnfinishedBytes: 128 * MIB,
   parkedCallsPerIdentity: 32,
   parkedCalls: 1_000,
   parkMs: 5 * MINUTE,

@@ -26,6 +26,7 @@ import { hear } from "./hear.ts";
 import { type HeldState, HeldStream, type Reopening } from "./held_stream.ts";
 import { Holding, type Watches } from "./holding.ts";
 import type { Place } from "./place.ts";
+import { Unfinished } from "./unfinished.ts";
 
 /** What holding streams takes. */
 export interface HeldStreamsOptions extends ServerAccess {
@@ -73,8 +74,6 @@ const POLL_MS = 250;
 const POLLS_BLIND = 4;
 /** Sessions looked at in one go, so that many cost no more than some. */
 const LOOKS_PER_POLL = 100;
-/** Characters of an unfinished event that cost nothing much. */
-const SMALL_EVENT = 16 * 1024;
 /** Milliseconds that a client, or the router, waits for servers' streams. */
 const SETTLE_MS = 1_000;
 
@@ -86,8 +85,7 @@ export class HeldStreams {
   /** Sessions to look at, those that waited longest first. */
   readonly #due = new Set<Holding>();
   readonly #streams = new Set<HeldStream>();
-  /** Characters of unfinished events, by server. */
-  readonly #unfinished = new Map<string, number>();
+  readonly #unfinished: Unfinished;
   readonly #leaving = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #polling: Promise<void> | undefined;
@@ -96,6 +94,7 @@ export class HeldStreams {
   /** Begins without any. */
   constructor(options: HeldStreamsOptions) {
     this.#options = options;
+    this.#unfinished = new Unfinished(options.unfinishedBytes);
   }
 
   /** How many streams of servers there are, by state. */
@@ -213,7 +212,7 @@ export class HeldStreams {
     const stream = new HeldStream(backend, {
       ...this.#options,
       authorization: () => holding.authorization,
-      mayHold: this.#share(server.name),
+      mayHold: this.#unfinished.share(server.name),
       onData: (data) => this.take(holding.session.id, backend, data),
       // By another broker's, perhaps, which the client listens at now.
       onInterrupted: () => void holding.look(),
@@ -222,18 +221,6 @@ export class HeldStreams {
     this.#streams.add(stream);
     stream.finished.finally(() => this.#streams.delete(stream));
     return stream;
-  }
-
-  /** What one stream may hold, as long as all of its server do not hold much. */
-  #share(server: string): (characters: number) => boolean {
-    let own = 0;
-    return (characters) => {
-      const others = (this.#unfinished.get(server) ?? 0) - own;
-      own = characters;
-      this.#unfinished.set(server, others + own);
-      return own <= SMALL_EVENT ||
-        others + own <= this.#options.unfinishedBytes;
-    };
   }
 
   async #look(holding: Holding): Promise<void> {

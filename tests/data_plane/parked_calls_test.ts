@@ -37,6 +37,10 @@ class Asking implements AsyncDisposable {
         this.answers.set(name, answer);
         return JSON.stringify(answer.result ?? answer.error);
       },
+      hang: async ({ arguments: { key } }) => {
+        this.runs.set(`hang ${key}`, 1);
+        return await new Promise(() => {});
+      },
       report: ({ progress }) => {
         progress(1, "begun");
         return "reported";
@@ -270,6 +274,22 @@ proves(
     assertDone(await goOn(clientOf(gateway.url), asked));
     assertEquals(server.runs.get(asked.key), 1);
     assertEquals(server.cancelled, before);
+  },
+);
+
+proves(
+  "a client that disconnects before anything came back cancels its call",
+  async () => {
+    const { server, gateway } = setup();
+    const before = server.cancelled;
+    const leaving = new AbortController();
+    const key = crypto.randomUUID();
+    const client = clientOf(gateway.url, "leaver");
+    const call = client.call("a_hang", { key }, { signal: leaving.signal });
+    await eventually(() => assertEquals(server.runs.get(`hang ${key}`), 1));
+    leaving.abort();
+    await call.catch(() => {});
+    await eventually(() => assertEquals(server.cancelled, before + 1));
   },
 );
 

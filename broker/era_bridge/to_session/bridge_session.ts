@@ -42,6 +42,7 @@ import { UpstreamError } from "../../../shared/upstream/upstream_error.ts";
 import type { Wait } from "../../../shared/wait_on_timer.ts";
 import { briefly } from "../../briefly.ts";
 import { HeldStream, type Reopening } from "../../held_streams/held_stream.ts";
+import type { Unfinished } from "../../held_streams/unfinished.ts";
 import { LOG_LEVELS } from "../../relay/log_level.ts";
 import {
   type Backend,
@@ -72,6 +73,8 @@ export interface BridgeSessionOptions extends ServerAccess {
   readonly pingMs: number;
   /** Largest event of a server, bytes. */
   readonly answerBytes: number;
+  /** What is held of what servers have not finished. */
+  readonly unfinished: Unfinished;
   /** When a stream that ended is opened again. */
   readonly reopening: Reopening;
   /** Waits. */
@@ -191,6 +194,10 @@ export class BridgeSession {
         timeoutMs: options.initializeMs,
         now: options.now,
       }, NEVER);
+      options.log.debug("bridge session opened", {
+        server: server.name,
+        revision: introduction.revision,
+      });
       return new BridgeSession(owner, options, exchange, introduction);
     } catch (error) {
       await end(exchange, options);
@@ -263,7 +270,7 @@ export class BridgeSession {
       onData: (data) => this.#hear(data),
       onLost: () => this.#lose(),
       eventBytes: this.#options.answerBytes,
-      mayHold: () => true,
+      mayHold: this.#options.unfinished.share(this.server.name),
     });
   }
 

@@ -14,7 +14,7 @@
  * @module
  */
 
-import { readBody } from "../../../shared/body.ts";
+import { joinBytes } from "../../../shared/bytes.ts";
 import { GatewayError } from "../../../shared/errors.ts";
 import { errorText } from "../../../shared/error_text.ts";
 import type { Logger } from "../../../shared/log.ts";
@@ -36,6 +36,11 @@ export interface CallReading {
   readonly resume: (after: string, signal: AbortSignal) => Promise<Response>;
   /** Largest answer in JSON, or event of a stream, bytes. */
   readonly answerBytes: number;
+  /**
+   * Told how much is held of what is not complete yet, characters, 0 at the
+   * end; false where that is too much.
+   */
+  readonly mayHold: (characters: number) => boolean;
   /** Waits. */
   readonly wait: Wait;
   /** Told of streams that break. */
@@ -63,7 +68,7 @@ export async function* callMessages(
 
 async function readJson(
   response: Response,
-  { server, answerBytes }: CallReading,
+  { server, answerBytes, mayHold }: CallReading,
 ): Promise<readonly Uint8Array[]> {
   const { status, headers } = response;
   const type = headers.get("content-type") ?? "";
@@ -71,14 +76,20 @@ async function readJson(
     await drop(response);
     throw refused(server, `it answered HTTP ${status}`);
   }
-  const declared = headers.get("content-length");
-  const body = await readBody(response.body, declared, answerBytes);
-  if (body === undefined) {
-    await drop(response);
-    throw tooLarge(server, answerBytes);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response.body ?? new Blob([]).stream()) {
+      size += chunk.byteLength;
+      if (size > answerBytes || !mayHold(size)) throw tooLarge(server);
+      chunks.push(chunk);
+    }
+  } finally {
+    mayHold(0);
   }
   // An event's text has lost its mark; what is JSON may have one.
-  return messagesOf(ENCODER.encode(new TextDecoder().decode(body)));
+  const text = new TextDecoder().decode(joinBytes(chunks));
+  return messagesOf(ENCODER.encode(text));
 }
 
 /** One event stream, and those that take it up again. */
@@ -119,11 +130,11 @@ class CallStream {
     response: Response,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, void> {
-    const { server, answerBytes, log } = this.#reading;
+    const { server, answerBytes, mayHold, log } = this.#reading;
     const body = response.body ?? new Blob([]).stream();
     try {
       for await (
-        const event of readEvents(body, { eventBytes: answerBytes })
+        const event of readEvents(body, { eventBytes: answerBytes, mayHold })
       ) {
         this.#note(event);
         if (event.data === "" || event.event !== "message") continue;
@@ -133,7 +144,7 @@ class CallStream {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof UpstreamError && error.kind === "too large") {
-        throw tooLarge(server, answerBytes);
+        throw tooLarge(server);
       }
       log.debug("stream of a bridged call broke", {
         server,
@@ -151,8 +162,8 @@ class CallStream {
   }
 }
 
-function tooLarge(server: string, bytes: number): GatewayError {
-  return refused(server, `its answer is larger than ${bytes} bytes`);
+function tooLarge(server: string): GatewayError {
+  return refused(server, "its answers are too large");
 }
 
 function refused(server: string, why: string): GatewayError {

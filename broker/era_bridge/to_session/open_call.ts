@@ -19,6 +19,7 @@
 
 import { GatewayError, type Refusal } from "../../../shared/errors.ts";
 import { errorText } from "../../../shared/error_text.ts";
+import { SERVER_JSON } from "../../../shared/jsonrpc/json_limits.ts";
 import { elements, text } from "../../../shared/jsonrpc/values.ts";
 import type { ServerConfig } from "../../../shared/config/model.ts";
 import type { Logger } from "../../../shared/log.ts";
@@ -29,6 +30,7 @@ import {
 } from "../../../shared/mcp.ts";
 import { readServerMessage } from "../../../shared/upstream/server_message.ts";
 import type { Wait } from "../../../shared/wait_on_timer.ts";
+import type { Unfinished } from "../../held_streams/unfinished.ts";
 import { LOG_LEVELS } from "../../relay/log_level.ts";
 import type { StatelessCall } from "../bridged_call.ts";
 import { readObject, readObjectText, writeObject } from "../object_text.ts";
@@ -75,6 +77,8 @@ export interface OpenCallOptions {
   readonly calls: OpenCalls<CallClient>;
   /** Begins a call anew, of which the client was asked so many times. */
   readonly again: (client: CallClient, rounds: number) => void;
+  /** What is held of what servers have not finished. */
+  readonly unfinished: Unfinished;
   /** Whether a server asks outside of the streams of calls. */
   readonly asksApart: (server: ServerConfig) => boolean;
   /** Milliseconds that others may take to ask at the same time. */
@@ -298,10 +302,14 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
         refusal: { kind: "session lost", detail: server.name },
       });
     } catch (error) {
-      if (signal.aborted) return;
       if (!(error instanceof GatewayError)) {
         log.error("bridged call failed", { server: server.name, error });
-      } else {
+        // Whoever waits must not do so because of a defect of ours.
+        const waiting = this.#client;
+        waiting?.leg.refuse(waiting.call.request.id, {
+          kind: "internal error",
+        });
+      } else if (!signal.aborted) {
         log.info("bridged call not answered", {
           server: server.name,
           why: errorText(error),
@@ -353,13 +361,14 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
   }
 
   async #read(session: BridgeSession, response: Response): Promise<void> {
-    const { bridgedAnswerBytes, wait, log } = this.#options;
+    const { bridgedAnswerBytes, unfinished, wait, log } = this.#options;
     const { signal } = this.#over;
     const { status } = response;
     const messages = callMessages(response, {
       server: session.server.name,
       resume: (after, signal) => session.resume(after, signal),
       answerBytes: bridgedAnswerBytes,
+      mayHold: unfinished.share(session.server.name),
       wait,
       log,
     }, signal);
@@ -647,7 +656,7 @@ function elicitationsIn(error: string): readonly string[] {
   const list = data.get("elicitations");
   if (!list?.startsWith("[")) return [];
   const bytes = new TextEncoder().encode(list);
-  return elements(bytes, { start: 0, end: bytes.byteLength })
+  return elements(bytes, { start: 0, end: bytes.byteLength }, SERVER_JSON)
     .map((span) => text(bytes, span))
     .filter((one) => one.startsWith("{"));
 }

@@ -15,6 +15,7 @@ import {
   capabilitiesOf,
   clientInfoOf,
 } from "../../../shared/stateless/envelope.ts";
+import { Unfinished } from "../../held_streams/unfinished.ts";
 import { LOG_LEVELS } from "../../relay/log_level.ts";
 import type { StatelessCall } from "../bridged_call.ts";
 import { type ObjectText, readObject } from "../object_text.ts";
@@ -53,6 +54,8 @@ export interface ToSessionLimits extends
   >,
   Pick<LegSettings, "keepAliveMs" | "queueBytes">,
   Pick<BridgeSessionOptions, "initializeMs"> {
+  /** Characters held of what one server has begun to say and not ended. */
+  readonly bridgedUnfinishedBytes: number;
   /** Sessions in all. */
   readonly bridgeSessions: number;
   /** Sessions of one identity. */
@@ -62,11 +65,13 @@ export interface ToSessionLimits extends
 }
 
 /** What the bridge works with. */
-export interface ToSessionOptions
-  extends
-    Sealing,
-    Omit<BridgeSessionOptions, "answerBytes" | "initializeMs">,
-    Pick<OpenCallsOptions, "onUnparked"> {
+export interface ToSessionOptions extends
+  Sealing,
+  Omit<
+    BridgeSessionOptions,
+    "answerBytes" | "initializeMs" | "unfinished" | "onAskedApart"
+  >,
+  Pick<OpenCallsOptions, "onUnparked"> {
   /** This broker. */
   readonly here: Listener;
   /** Whether callers' sessions outlive their calls. */
@@ -88,6 +93,7 @@ export class ToSessionBridge {
   readonly #calls: OpenCalls<CallClient>;
   readonly #watches: ResourceWatches;
   readonly #open = new Set<OpenCall>();
+  readonly #unfinished: Unfinished;
   /** Servers that ask outside of the streams of calls, by fingerprint. */
   readonly #askApart = new Set<string>();
 
@@ -95,8 +101,10 @@ export class ToSessionBridge {
   constructor(options: ToSessionOptions) {
     this.#options = options;
     const { limits, mode, wait, log, epoch } = options;
+    this.#unfinished = new Unfinished(limits.bridgedUnfinishedBytes);
     const sessionOptions = {
       ...options,
+      unfinished: this.#unfinished,
       initializeMs: limits.initializeMs,
       answerBytes: limits.bridgedAnswerBytes,
       onAskedApart: (server: ServerConfig) =>
@@ -233,6 +241,7 @@ export class ToSessionBridge {
     const { limits, wait, log } = this.#options;
     return {
       ...limits,
+      unfinished: this.#unfinished,
       sessions: this.#sessions,
       calls: this.#calls,
       asksApart: ({ fingerprint }) => this.#askApart.has(fingerprint),

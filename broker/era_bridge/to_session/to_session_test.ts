@@ -804,6 +804,57 @@ Deno.test("a URL that has to be opened first becomes input_required, and the ret
   assertEquals(server.runs, { sign_in: 2 });
 });
 
+Deno.test("a URL is asked for also where the server's error is written doubtfully", async () => {
+  await using world = new World({ plain });
+  world.server.replies.set(
+    "tools/call",
+    () =>
+      new Response(
+        '{"jsonrpc":"2.0","id":"call-1","error":{"code":-32042,"message":"m","data":{"elicitations":[' +
+          '{"mode":"url","mode":"url","url":"https://a.test","message":"m"}]}}}',
+        { headers: { "content-type": "application/json" } },
+      ),
+  );
+  const { answer } = await world.call("plain", URL_CLIENT);
+  assertEquals(answer.result?.resultType, "input_required");
+});
+
+Deno.test("one server's answers cannot fill the memory, however many calls they answer", async () => {
+  const large = "x".repeat(60_000);
+  const started = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  await using world = new World({ plain }, {
+    limits: { bridgedUnfinishedBytes: 100_000 },
+  });
+  const { server, broker } = world;
+  const half = (id: string) =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        async start(controller) {
+          const text = (text: string) =>
+            controller.enqueue(new TextEncoder().encode(text));
+          text(`{"jsonrpc":"2.0","id":"${id}","result":{"x":"${large}`);
+          started.resolve();
+          await gate.promise;
+          text('"}}');
+          controller.close();
+        },
+      }),
+      { headers: { "content-type": "application/json" } },
+    );
+  server.replies.set("tools/call", () => half("call-1"));
+  const first = world.call("plain", { token: "alice" });
+  await started.promise;
+  await until(() => broker.bridge.counts.running === 1, "the first is read");
+  const second = await world.call("plain", { token: "bob" });
+  gate.resolve();
+  // One of the two had to go, and the other one did not.
+  const outcomes = [await first, second].map(({ status }) => status);
+  assertEquals(outcomes.toSorted(), [200, 502]);
+  server.replies.clear();
+  assertEquals((await world.call("plain", { token: "bob" })).status, 200);
+});
+
 Deno.test("a client that cannot open URLs is told what it lacks", async () => {
   await using world = new World({ sign_in: signIn() });
   const { status, answer } = await world.call("sign_in", {
