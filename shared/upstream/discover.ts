@@ -56,7 +56,6 @@ async function ask(
   exchange: StatelessExchange,
   limits: RequestLimits,
 ): Promise<Discovered> {
-  const tried = exchange.revision;
   const once = async () => {
     const { bytes, result } = await exchange.request(
       "server/discover",
@@ -71,10 +70,9 @@ async function ask(
     if (
       !(error instanceof UpstreamError) || error.code !== UNSUPPORTED_REVISION
     ) throw error;
-    const revision = common(supportedBy(error), error);
-    // It says that it speaks what it has just refused.
-    if (revision === tried) throw error;
-    exchange.revision = revision;
+    // Once more even in the revision that it has just refused: a server that
+    // is being replaced says so of what its successor speaks.
+    exchange.revision = common(supportedBy(error), error);
     return await once();
   }
 }

@@ -32,14 +32,18 @@ const COLOUR = /\x1b\[[0-9;]*m/g;
  * Runs the suite to its end. A suite that fails or dies is no exception: the
  * scenarios that it did not come to are missing then.
  */
-export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
+export function runSuite({ url, select }: SuiteOptions): Promise<SuiteRun> {
+  return run(["server", "--url", url, ...select]);
+}
+
+async function run(args: readonly string[]): Promise<SuiteRun> {
   const dir = await Deno.makeTempDir({ prefix: "conformance-" });
   try {
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--no-prompt", "--frozen", await suitePackage()],
-        ...["server", "--url", options.url, "--output-dir", dir],
-        ...options.select,
+        ...args,
+        ...["--output-dir", dir],
       ],
       cwd: PROJECT_DIR,
       stdin: "null",
@@ -54,6 +58,25 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteRun> {
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** A client that the suite is to test. */
+export interface ClientOptions {
+  /** The program, and its arguments; the URL of the suite's server follows. */
+  readonly command: readonly string[];
+  /** The scenario. */
+  readonly scenario: string;
+}
+
+/** Runs one scenario that tests a client; see {@linkcode runSuite}. */
+export function runClientScenario(
+  { command, scenario }: ClientOptions,
+): Promise<SuiteRun> {
+  return run([
+    "client",
+    ...["--command", command.join(" "), "--scenario", scenario],
+    ...["--timeout", "120000"],
+  ]);
 }
 
 /** What the suite printed of one scenario. */
@@ -77,8 +100,9 @@ async function readScenarios(
 ): Promise<ReadonlyMap<string, readonly Check[]>> {
   const scenarios = new Map<string, readonly Check[]>();
   for await (const entry of Deno.readDir(dir)) {
-    // server-NAME-2026-01-01T00-00-00-000Z
-    const name = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(entry.name)?.[1];
+    // server-NAME-2026-01-01T00-00-00-000Z; a client's has no such beginning.
+    const name = /^(?:server-)?(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(entry.name)
+      ?.[1];
     if (name === undefined) continue;
     const text = await Deno.readTextFile(`${dir}/${entry.name}/checks.json`)
       .catch(() => undefined);
