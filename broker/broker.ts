@@ -9,7 +9,6 @@
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { isObject } from "../shared/jsonrpc/parsed.ts";
 import type { Logger } from "../shared/log.ts";
-import type { Era } from "../shared/mcp.ts";
 import type {
   ServerStatus,
   Status,
@@ -115,7 +114,7 @@ export class Broker {
     this.callerLists = new CallerLists({
       ...options,
       open: options.openAsCaller,
-      eraOf: (server) => this.#eraOf(server),
+      eraOf: (server) => this.#fleet.relied(server),
       onEra: (server, spoken) => this.#fleet.learnEra(server, spoken),
       onLate: (session, kinds) => this.#tell(session, kinds),
     });
@@ -261,11 +260,6 @@ export class Broker {
       if (this.hub.send(session, message)) continue;
       this.#options.onUntold?.(session, capability);
     }
-  }
-
-  #eraOf(server: string): Era | undefined {
-    return this.#fleet.snapshots.find((one) => one.server.name === server)
-      ?.era;
   }
 
   #isRefused(server: string): boolean {

@@ -79,9 +79,9 @@ export interface CallerListsOptions {
   readonly log: Logger;
   /** Limits; the defaults unless given. */
   readonly limits?: CallerListsLimits;
-  /** Tells the era that a server spoke lately; not known unless given. */
+  /** Tells the era to rely on, if any; servers are asked unless given. */
   readonly eraOf?: (server: string) => Era | undefined;
-  /** Told of the era that a server speaks with a caller. */
+  /** Told of what a caller found out of how a server speaks. */
   readonly onEra?: (server: string, spoken: SpokenEras) => void;
   /** Told of a session that was answered before lists of it came. */
   readonly onLate?: (session: string, kinds: readonly ListKind[]) => void;
@@ -281,8 +281,10 @@ export class CallerLists {
     const { open, eraOf, onEra } = this.#options;
     const known = eraOf?.(server.name);
     const session = await open(server, authorization, signal, known);
-    entry.era = session.introduction.era;
-    onEra?.(server.name, session.introduction);
+    const { era } = session.introduction;
+    entry.era = era;
+    // Who relies on what is known has asked nothing, unless that was wrong.
+    if (era !== known) onEra?.(server.name, session.introduction);
     try {
       const items = { ...NO_ITEMS } as Record<ListKind, readonly Uint8Array[]>;
       const failures: unknown[] = [];

@@ -8,6 +8,7 @@
 import type { GatewayConfig, ServerConfig } from "../../shared/config/model.ts";
 import type { SpokenEras } from "../../shared/upstream/introduction.ts";
 import type { Logger } from "../../shared/log.ts";
+import type { Era } from "../../shared/mcp.ts";
 import type { ListKind } from "../catalog/kinds.ts";
 import {
   type ServerSnapshot,
@@ -101,7 +102,12 @@ export class Fleet {
     this.#members.get(server)?.relist(kinds);
   }
 
-  /** Takes note of the era that a server spoke with a caller. */
+  /** The era that callers of a server may rely on, where there is one. */
+  relied(server: string): Era | undefined {
+    return this.#members.get(server)?.relied;
+  }
+
+  /** Takes note of what a caller found out of how a server speaks. */
   learnEra(server: string, spoken: SpokenEras): void {
     this.#members.get(server)?.learnEra(spoken);
   }

@@ -182,6 +182,17 @@ for (const { name, reply, kind, says } of FAILURES) {
   });
 }
 
+Deno.test("openServer() offers a revision once more where its refusal names it", async () => {
+  const server = new StatelessServer();
+  const refusal = () =>
+    failure(1, -32022, "no", 400, { supported: ["2026-07-28"] });
+  server.replies.set("server/discover", [refusal]);
+  assertEquals((await open(server.fetch)).introduction.era, "stateless");
+  server.replies.set("server/discover", [refusal, refusal]);
+  const error = await assertRejects(() => open(server.fetch), UpstreamError);
+  assertEquals(error.code, -32022);
+});
+
 Deno.test("openServer() holds a DiscoverResult against the minimum", async () => {
   const server = new StatelessServer();
   server.capabilities = '{"completions":{}}';

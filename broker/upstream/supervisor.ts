@@ -189,11 +189,25 @@ export class Supervisor {
     this.#announce(kinds);
   }
 
-  /** Takes note of how the server spoke with somebody. */
-  learnEra({ era, sessions }: SpokenEras): void {
+  /**
+   * The era that callers may rely on; undefined where nobody has asked the
+   * server for a while, which only its callers may be able to.
+   */
+  get relied(): Era | undefined {
+    const { now, patience } = this.#options;
+    return now() - this.#probedAt < patience.eraMs
+      ? this.#snapshot.era
+      : undefined;
+  }
+
+  /** Takes note of what a caller found out when it asked how to speak. */
+  learnEra({ era, sessions = false }: SpokenEras): void {
+    this.#probedAt = this.#options.now();
     const { snapshot } = this;
-    if (era !== snapshot.era) this.#set({ era, sessions: sessions ?? false });
-    else if (sessions && !snapshot.sessions) this.#set({ sessions });
+    if (era === snapshot.era && sessions === (snapshot.sessions ?? false)) {
+      return;
+    }
+    this.#set({ era, sessions });
   }
 
   /** Stops, and ends the session with the server. */

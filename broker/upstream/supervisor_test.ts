@@ -603,21 +603,26 @@ Deno.test("a successor guesses the era, unless it is configured", async () => {
   assertEquals(told.now.era, "session");
 });
 
-Deno.test("a supervisor takes note of the era that a server spoke with a caller", async () => {
+Deno.test("what a caller found out of a server's era is relied on for a while", async () => {
   const server = serverWith();
   server.replies.set("initialize", () => new Response(null, { status: 401 }));
-  await using watched = new Watched(server, {}, {
+  await using watched = new Watched(server, { eraMs: 50 }, {
     prefix: "s_",
     userSpecificList: true,
   });
   await watched.reaches("ready");
-  assertEquals(watched.now.era, undefined);
-  const { changes } = watched;
-  watched.supervisor.learnEra({ era: "stateless" });
+  const { supervisor, changes } = watched;
+  assertEquals([watched.now.era, supervisor.relied], [undefined, undefined]);
+  supervisor.learnEra({ era: "stateless" });
   assertEquals(watched.now.era, "stateless");
   assertEquals(watched.changes, changes + 1);
-  watched.supervisor.learnEra({ era: "stateless" });
+  supervisor.learnEra({ era: "stateless" });
   assertEquals(watched.changes, changes + 1);
+  await until(() => supervisor.relied === undefined, "it has to be asked anew");
+  assertEquals(watched.now.era, "stateless");
+  supervisor.learnEra({ era: "stateless", sessions: true });
+  assertEquals(supervisor.relied, "stateless");
+  assertEquals(watched.now.sessions, true);
 });
 
 Deno.test("a server whose stream is no more is looked at again at once", async () => {
