@@ -137,7 +137,7 @@ const CASES: readonly Case[] = [
   {
     name: "a call that went past its server",
     ...enveloped("tools/call", { name: "echo" }),
-    status: 500,
+    status: 502,
     code: -32603,
     id: "m1",
   },

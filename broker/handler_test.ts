@@ -112,7 +112,7 @@ const ANSWERS = [
   },
   { body: call("prompts/list", '{"cursor":"x"}'), status: 200, code: -32602 },
   { body: call("prompts/get", '{"name":"ask"}'), status: 200, code: -32602 },
-  { body: call("prompts/get", '{"name":"w_ask"}'), status: 500, code: -32603 },
+  { body: call("prompts/get", '{"name":"w_ask"}'), status: 502, code: -32603 },
   { body: call("resources/read", "{}"), status: 200, code: -32602 },
   {
     body: call("resources/read", '{"uri":"notes://2"}'),
@@ -129,12 +129,12 @@ const ANSWERS = [
   { body: call("resources/unsubscribe", "{}"), status: 200, code: -32602 },
   {
     body: call("resources/read", '{"uri":"notes://1"}'),
-    status: 500,
+    status: 502,
     code: -32603,
   },
   {
     body: call("resources/read", '{"uri":"notes://2/text"}'),
-    status: 500,
+    status: 502,
     code: -32603,
   },
   { body: call("completion/complete", "{}"), status: 200, code: -32602 },
@@ -156,7 +156,7 @@ const ANSWERS = [
       "completion/complete",
       '{"ref":{"type":"ref/prompt","name":"greet"}}',
     ),
-    status: 500,
+    status: 502,
     code: -32603,
   },
   {
@@ -164,7 +164,7 @@ const ANSWERS = [
       "completion/complete",
       '{"ref":{"type":"ref/resource","uri":"notes://{id}/text"}}',
     ),
-    status: 500,
+    status: 502,
     code: -32603,
   },
   {
@@ -185,7 +185,7 @@ const ANSWERS = [
     code: -32602,
   },
   { body: call("tools/call", "{}"), status: 200, code: -32602 },
-  { body: call("tools/call", '{"name":"w_now"}'), status: 500, code: -32603 },
+  { body: call("tools/call", '{"name":"w_now"}'), status: 502, code: -32603 },
   { body: "{", status: 400, code: -32700 },
   { body: '{"jsonrpc":"2.0"}', status: 400, code: -32600 },
   {

@@ -101,11 +101,11 @@ function listed(
 
 /**
  * The refusal of a call that reached the broker although Envoy carries it to
- * its server: what is wrong is the way, not the call.
+ * its server: what is wrong is the way, not the call, which did not run.
  */
 export function misrouted({ target, server }: ResolvedCall): Refusal {
   return {
-    kind: "internal error",
+    kind: "server unreachable",
     detail:
       `the call of a ${target} of server ${server.name} reached the broker: send it through Envoy and its router`,
   };

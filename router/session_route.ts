@@ -70,7 +70,10 @@ export function passAnswer(
   return { answer: { ...answer, streamBody: true }, stream };
 }
 
-/** Envoy took a request to the broker that was meant for a server. */
+/**
+ * Envoy took a request to the broker that was meant for a server: nothing ran.
+ * For a moment it may, where it learns of a server after the router.
+ */
 export function misrouted(
   server: ServerConfig,
   id: string | null,
@@ -79,14 +82,14 @@ export function misrouted(
 ): Reply {
   log.error("call reached the broker instead of its server", {
     server: server.name,
-    remedy: `let Envoy's ext_proc filter change :authority ` +
+    remedy: `where this lasts, let Envoy's ext_proc filter change :authority ` +
       `(mutation_rules.allow_all_routing: true) and route the host ` +
       `${server.hostname} to the server; or match x-destination-mcp in ` +
       `routes and start the router with --steering header`,
   });
   return refusal(
     {
-      kind: "internal error",
+      kind: "server unreachable",
       detail: `Envoy does not route calls to ${server.name}`,
     },
     id,
