@@ -416,6 +416,28 @@ proves(
   },
 );
 
+proves("calls in a batch are carried one by one", async () => {
+  const { gateway } = world();
+  const client = await gateway.connect({ revision: "2025-03-26" });
+  const reply = await client.send(
+    JSON.stringify([
+      call("links", 1),
+      call("region", "two", { arguments: { region: "eu" } }),
+      { jsonrpc: "2.0", id: 3, method: "ping" },
+    ]),
+  );
+  assertEquals(reply.status, 200);
+  const answers = reply.text.split("\n")
+    .filter((line) => line.startsWith("data: {"))
+    .map((line) => JSON.parse(line.slice(6)));
+  const texts = new Map<unknown, string | undefined>(
+    answers.map(({ id, result }) => [id, result.content?.[0]?.text]),
+  );
+  assertEquals(texts.size, 3);
+  assertEquals(texts.get(1), "That one: asking://it");
+  assertEquals(JSON.parse(texts.get("two")!), { region: "eu", header: "eu" });
+});
+
 proves(
   "the bridge's numbers are in the broker's status and metrics",
   async () => {

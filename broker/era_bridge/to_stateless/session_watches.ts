@@ -186,8 +186,14 @@ export class SessionWatches {
     const server = this.#serverOf(name);
     if (server === undefined) return true;
     const era = eraOf(server);
-    if (era !== "stateless") return era !== undefined;
     const before = watches.get(name);
+    if (era === undefined) return false;
+    if (era === "session") {
+      // Whoever opens a session with it subscribes there.
+      watches.delete(name);
+      before?.ending.abort();
+      return true;
+    }
     const seen = server.passthrough ? authorization : undefined;
     const key = JSON.stringify([server, uris, seen]);
     if (before?.key === key) return true;

@@ -183,6 +183,18 @@ Deno.test("look() leaves servers with sessions alone, and comes back for those n
   assertEquals(world.open, ["b b://1"]);
 });
 
+Deno.test("look() ends the stream of a server that has sessions by now", async () => {
+  const world = new World();
+  world.subscribe(["a", "a://1"]);
+  await world.look();
+  world.eras.set("a", "session");
+  await world.look();
+  assertEquals([world.open, world.watches.count], [[], 0]);
+  world.eras.delete("a");
+  await world.look();
+  assertEquals(world.asked.length, 1);
+});
+
 Deno.test("look() comes back, later and later, for a server that cannot be reached", async () => {
   const world = new World();
   world.subscribe(["a", "a://1"]);

@@ -120,8 +120,10 @@ async function follow(
       server: server.name,
       ...end,
     });
-    if (isFirst && !acknowledged) return begun({ kind: end.kind });
-    if (end.kind === "refused") return;
+    if (isFirst && (!acknowledged || end.kind === "refused")) {
+      return begun({ kind: end.kind });
+    }
+    // Whoever was told before may be again: servers come and go.
     isFirst = false;
     health = acknowledged ? HEALTHY : health;
     health = afterFailure(health, 0);
@@ -190,7 +192,8 @@ async function listen(
       AbortSignal.any([signal, over.signal]),
     );
     if (response.kind === "another era") {
-      return { kind: "refused", why: `HTTP ${response.status}` };
+      // Or something on the way to it, for a while.
+      return { kind: "unreachable", why: `HTTP ${response.status}` };
     }
     const answer = readAnswer(response.bytes, METHOD, id);
     return answer.kind === "error"

@@ -133,6 +133,25 @@ Deno.test("watchStateless() opens a stream again that ended or broke, and tells 
   await until(() => three.left, "the stream is ended");
 });
 
+Deno.test("watchStateless() comes back to a server that told before, even if it refuses for a while", async () => {
+  const world = new World();
+  const [one, two] = [new OpenAnswer(), new OpenAnswer()];
+  const started = world.start([
+    one.answer,
+    error('{"code":-32601,"message":"no"}', 404),
+    two.answer,
+  ]);
+  await until(() => one.request !== undefined, "it is asked");
+  one.send(acknowledge(BOTH));
+  assertEquals((await started).kind, "watching");
+  one.end();
+  await world.reopen();
+  await world.reopen();
+  two.send(acknowledge(BOTH));
+  await until(() => world.told.length === 2, "it is told");
+  world.ending.abort();
+});
+
 const REFUSED: readonly (readonly [name: string, answer: StatelessAnswer])[] = [
   ["has no such method", error('{"code":-32601,"message":"no"}', 404)],
   ["honours nothing of it", () => {
@@ -141,7 +160,6 @@ const REFUSED: readonly (readonly [name: string, answer: StatelessAnswer])[] = [
       headers: { "content-type": "text/event-stream" },
     });
   }],
-  ["has sessions", () => new Response("no session", { status: 400 })],
 ];
 for (const [name, answer] of REFUSED) {
   Deno.test(`watchStateless() gives up where a server ${name}`, async () => {
@@ -156,6 +174,7 @@ for (const [name, answer] of REFUSED) {
 const UNREACHABLE: readonly (readonly [string, StatelessAnswer])[] = [
   ["is not there", () => Promise.reject(new TypeError("(Connect)"))],
   ["refuses the credential", () => new Response(null, { status: 401 })],
+  ["answers nothing of MCP", () => new Response("gone?", { status: 404 })],
   ["says nothing of it", result('{"resultType":"complete"}')],
 ];
 for (const [name, answer] of UNREACHABLE) {
