@@ -6,7 +6,8 @@ import {
 import { enveloped, Front } from "../_testing/front.ts";
 import { toolBytes } from "../_testing/tools.ts";
 import { until } from "../_testing/until.ts";
-import { mergeForCaller } from "../catalog/merge.ts";
+import { NO_ITEMS } from "../catalog/kinds.ts";
+import { mergeCatalog, mergeForCaller } from "../catalog/merge.ts";
 import { Listener } from "../listens/_testing.ts";
 
 const VIRTUAL = [{ name: "team/v", tools: ["w_now"], prompts: [] }];
@@ -358,4 +359,79 @@ Deno.test("a stream of nothing in particular is refused", async () => {
   using front = new Front(SHARED);
   const { status, error } = await ask(front, "subscriptions/listen");
   assertEquals([status, error.code], [200, -32602]);
+});
+
+/** A front whose one server, with sessions, has a tool that is mirrored. */
+function mirroringFront(): Front {
+  const front = new Front(null);
+  const config = gatewayConfig([serverConfig("weather", { prefix: "w_" })]);
+  const tool = {
+    name: "now",
+    inputSchema: {
+      type: "object",
+      properties: { city: { type: "string", "x-mcp-header": "City" } },
+    },
+  };
+  const task = {
+    name: "later",
+    inputSchema: { type: "object" },
+    execution: { taskSupport: "required" },
+  };
+  const tools = [tool, task].map((one) =>
+    new TextEncoder().encode(JSON.stringify(one))
+  );
+  const items = { ...NO_ITEMS, tools };
+  front.catalog.replace(
+    config,
+    mergeCatalog(config, [
+      {
+        server: "weather",
+        listed: true,
+        pending: false,
+        era: "session",
+        items,
+      },
+    ]),
+  );
+  front.bridge({ toSession: () => Promise.resolve(Response.json({})) });
+  return front;
+}
+
+const MIRRORED = [
+  { name: "the argument", header: "Bern", status: 200 },
+  {
+    name: "the argument in Base64",
+    header: "=?base64?QmVybg==?=",
+    status: 200,
+  },
+  { name: "another value", header: "Basel", status: 400 },
+  { name: "nothing", header: undefined, status: 400 },
+];
+for (const { name, header, status } of MIRRORED) {
+  Deno.test(`a call whose mirrored header says ${name} is answered ${status}`, async () => {
+    using front = mirroringFront();
+    const { body, headers } = enveloped("tools/call", {
+      name: "w_now",
+      arguments: { city: "Bern" },
+    });
+    const response = await front.request("POST", {
+      body,
+      headers: {
+        ...headers,
+        ...(header === undefined ? {} : { "mcp-param-city": header }),
+      },
+    });
+    assertEquals(response.status, status);
+    const { error } = await response.json();
+    assertEquals(error?.code, status === 400 ? -32020 : undefined);
+  });
+}
+
+Deno.test("a tool that can be called as a task only is not listed without sessions", async () => {
+  using front = mirroringFront();
+  const { result } = await ask(front, "tools/list");
+  assertEquals(
+    result.tools.map(({ name }: { name: string }) => name),
+    ["w_now"],
+  );
 });
