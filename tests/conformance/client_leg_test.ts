@@ -12,8 +12,15 @@ import type { ServerState } from "../../shared/status.ts";
 import { proves } from "../support/proves.ts";
 import { runClientScenario } from "./suite.ts";
 
+/** Eras of clients, who speak through the gateway. */
+const CLIENTS: readonly Era[] = ["session", "stateless"];
+
 interface Scenario {
   readonly name: string;
+  /** Revision of the suite's server; 2026-07-28 unless given. */
+  readonly revision?: "2025-11-25";
+  /** Eras of the clients; both unless given. */
+  readonly clients?: readonly Era[];
   /** What the server is configured with; `auto` unless given. */
   readonly era?: Era;
   /** Checks that must have been made, and passed. */
@@ -21,6 +28,35 @@ interface Scenario {
   /** In which state the gateway sees the server; `ready` unless given. */
   readonly state?: ServerState;
 }
+
+/** Those whose server has sessions. */
+const OF_SESSIONS: readonly Omit<Scenario, "revision" | "clients">[] = [
+  {
+    name: "initialize",
+    // It offers nothing at all.
+    state: "refused",
+    checks: ["mcp-client-initialization"],
+  },
+  { name: "tools_call", checks: ["tool-add-numbers"] },
+  {
+    name: "elicitation-sep1034-client-defaults",
+    checks: ["string", "integer", "number", "enum", "boolean"].map((type) =>
+      `client-elicitation-sep1034-${type}-default`
+    ),
+  },
+  {
+    name: "sse-retry",
+    checks: [
+      "client-sse-graceful-reconnect",
+      "client-sse-retry-timing",
+      "client-sse-last-event-id",
+    ],
+  },
+  {
+    name: "json-schema-2020-12-preservation",
+    checks: ["json-schema-2020-12-client-echo-completed"],
+  },
+];
 
 const SCENARIOS: readonly Scenario[] = [
   { name: "tools_call", checks: ["tool-add-numbers"] },
@@ -70,12 +106,20 @@ const SCENARIOS: readonly Scenario[] = [
     name: "json-schema-2020-12-preservation",
     checks: ["json-schema-2020-12-client-echo-completed"],
   },
+  // What a client of sessions sends to a server of sessions is its own.
+  ...OF_SESSIONS.map((scenario): Scenario => ({
+    revision: "2025-11-25",
+    clients: ["stateless"],
+    ...scenario,
+  })),
 ];
 
-for (const { name, era = "auto", state = "ready", checks } of SCENARIOS) {
-  for (const client of ["session", "stateless"] as const) {
+for (const scenario of SCENARIOS) {
+  const { name, revision = "2026-07-28", clients = CLIENTS, checks } = scenario;
+  const { era = "auto", state = "ready" } = scenario;
+  for (const client of clients) {
     proves(
-      `as a client in ${name} the gateway passes, for a ${client} client`,
+      `as a client in ${name} of ${revision} the gateway passes, for a ${client} client`,
       async () => {
         const run = await runClientScenario({
           command: [
@@ -84,9 +128,11 @@ for (const { name, era = "auto", state = "ready", checks } of SCENARIOS) {
             ...["tests/conformance/drive_client.ts", client, era, state],
           ],
           scenario: name,
+          revision,
         });
         const found = run.scenarios.get(name);
         assert(found !== undefined, run.output);
+        assert(!run.output.includes("CLIENT EXITED WITH ERROR"), run.output);
         const wrong = found.filter(({ status }) =>
           status === "FAILURE" || status === "WARNING"
         ).map(({ id, errorMessage, description }) =>

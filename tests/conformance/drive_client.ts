@@ -46,9 +46,11 @@ interface Schema {
   readonly required?: readonly string[];
 }
 
-const ANSWER = { action: "accept" as const, content: { confirmed: true } };
+const ANSWER = { action: "accept" as const, content: {} };
 const SELF = { name: "driver", version: "1.0.0" };
-const ELICITATION = { capabilities: { elicitation: {} } };
+const ELICITATION = {
+  capabilities: { elicitation: { form: { applyDefaults: true } } },
+};
 
 async function connect(era: string, url: string): Promise<AnyClient> {
   const endpoint = new URL(url);

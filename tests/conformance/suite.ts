@@ -66,16 +66,18 @@ export interface ClientOptions {
   readonly command: readonly string[];
   /** The scenario. */
   readonly scenario: string;
+  /** Revision that the suite's server speaks. */
+  readonly revision: string;
 }
 
 /** Runs one scenario that tests a client; see {@linkcode runSuite}. */
 export function runClientScenario(
-  { command, scenario }: ClientOptions,
+  { command, scenario, revision }: ClientOptions,
 ): Promise<SuiteRun> {
   return run([
     "client",
     ...["--command", command.join(" "), "--scenario", scenario],
-    ...["--timeout", "120000"],
+    ...["--spec-version", revision, "--timeout", "120000"],
   ]);
 }
 
