@@ -38,6 +38,7 @@ import {
   messagesOf,
   readServerMessage,
 } from "../../../shared/upstream/server_message.ts";
+import { isUnconnected } from "../../../shared/upstream/unconnected.ts";
 import { UpstreamError } from "../../../shared/upstream/upstream_error.ts";
 import type { Wait } from "../../../shared/wait_on_timer.ts";
 import { briefly } from "../../briefly.ts";
@@ -289,7 +290,14 @@ export class BridgeSession {
     signal: AbortSignal,
   ): Promise<Sent> {
     this.#calls.set(id, call);
-    const response = await this.#post(text, authorization, signal);
+    const response = await this.#post(text, authorization, signal)
+      .catch((cause: unknown) => {
+        // Only a call that never had a connection has certainly not run.
+        throw cause instanceof GatewayError ? cause : this.#failure(
+          isUnconnected(cause) ? "server unreachable" : "connection lost",
+          cause,
+        );
+      });
     const { status } = response;
     if (this.#backend.session.id === undefined) {
       return { kind: "answer", response };
@@ -328,7 +336,12 @@ export class BridgeSession {
   ): Promise<void> {
     const signal = AbortSignal.timeout(this.#options.pingMs);
     const text = `{"jsonrpc":"2.0","id":${id},"result":${result}}`;
-    const response = await this.#post(text, authorization, signal);
+    const response = await this.#post(text, authorization, signal)
+      .catch((cause: unknown) => {
+        throw cause instanceof GatewayError
+          ? cause
+          : this.#failure("connection lost", cause);
+      });
     await drop(response);
     if (response.ok) return;
     throw new GatewayError({
@@ -500,19 +513,19 @@ export class BridgeSession {
       accept: POST_ACCEPT,
       "content-type": "application/json",
     }, authorization);
-    try {
-      return await this.#options.fetch(server, {
-        method: "POST",
-        headers,
-        body,
-        signal,
-      });
-    } catch (cause) {
-      throw new GatewayError({
-        kind: "connection lost",
-        detail: server.name,
-      }, { cause });
-    }
+    return await this.#options.fetch(server, {
+      method: "POST",
+      headers,
+      body,
+      signal,
+    });
+  }
+
+  #failure(
+    kind: "server unreachable" | "connection lost",
+    cause: unknown,
+  ): GatewayError {
+    return new GatewayError({ kind, detail: this.server.name }, { cause });
   }
 
   async #headers(

@@ -74,7 +74,7 @@ async function readJson(
   const type = headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
     await drop(response);
-    throw refused(server, `it answered HTTP ${status}`);
+    throw noAnswer(server, status);
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -84,6 +84,11 @@ async function readJson(
       if (size > answerBytes || !mayHold(size)) throw tooLarge(server);
       chunks.push(chunk);
     }
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    throw new GatewayError({ kind: "connection lost", detail: server }, {
+      cause,
+    });
   } finally {
     mayHold(0);
   }
@@ -162,14 +167,18 @@ class CallStream {
   }
 }
 
-function tooLarge(server: string): GatewayError {
-  return refused(server, "its answers are too large");
+/** What a status, with nothing of MCP behind it, says. */
+export function noAnswer(server: string, status: number): GatewayError {
+  return new GatewayError({
+    kind: status >= 400 ? "server refused" : "invalid answer",
+    detail: `${server}: HTTP ${status} without an answer`,
+  });
 }
 
-function refused(server: string, why: string): GatewayError {
+function tooLarge(server: string): GatewayError {
   return new GatewayError({
-    kind: "server refused",
-    detail: `${server}: ${why}`,
+    kind: "invalid answer",
+    detail: `${server}: its answers are too large`,
   });
 }
 

@@ -36,7 +36,7 @@ import type { StatelessCall } from "../bridged_call.ts";
 import { readObject, readObjectText, writeObject } from "../object_text.ts";
 import type { BridgeSession, SessionCall } from "./bridge_session.ts";
 import type { BridgeSessions, Lease } from "./bridge_sessions.ts";
-import { callMessages } from "./call_messages.ts";
+import { callMessages, noAnswer } from "./call_messages.ts";
 import type { ClientLeg } from "./client_leg.ts";
 import type { OpenCalls, Parked, Place } from "./open_calls.ts";
 import {
@@ -377,10 +377,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
       if (signal.aborted) return;
     }
     if (signal.aborted) return;
-    throw new GatewayError({
-      kind: "server refused",
-      detail: `${session.server.name}: HTTP ${status} without an answer`,
-    });
+    throw noAnswer(session.server.name, status);
   }
 
   #hear(bytes: Uint8Array): void {
@@ -527,8 +524,8 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
     this.#outcome = this.#hold(size) ? outcome : {
       kind: "refused",
       refusal: {
-        kind: "server refused",
-        detail: "its answer came while the client was away, and is too large",
+        kind: "invalid answer",
+        detail: "it came while the client was away, and is too large",
       },
     };
   }
@@ -541,7 +538,7 @@ export class OpenCall implements SessionCall, Parked<CallClient> {
       case "result":
         if (!outcome.result.startsWith("{")) {
           const detail = `${call.server.name}: its result is no object`;
-          return leg.refuse(id, { kind: "server refused", detail });
+          return leg.refuse(id, { kind: "invalid answer", detail });
         }
         return leg.answer(
           writeResult(id, method, outcome.result, this.#server),

@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   AskingServer,
   type AskingTool,
@@ -552,6 +557,56 @@ Deno.test("a server that is away is 502, and the call may be sent again", async 
   // The next one tries again.
   assertEquals((await world.call("plain", { token: "alice" })).status, 502);
   assertEquals(world.broker.bridge.counts.sessions, { used: 0, idle: 0 });
+});
+
+Deno.test("a server that went away since the last call is 502, and the call may be sent again", async () => {
+  await using world = new World({ plain });
+  await world.call("plain", { token: "alice" });
+  await world.server[Symbol.asyncDispose]();
+  const { status, answer } = await world.call("plain", { token: "alice" });
+  assertEquals([status, answer.error.data.retryable], [502, true]);
+});
+
+Deno.test("a server that breaks the connection off has perhaps run the call", async () => {
+  await using world = new World({ plain });
+  await using breaking = Deno.serve(
+    {
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen: () => {},
+      onError: () => new Response(),
+    },
+    async (request) => {
+      const text = await request.text();
+      if (!text.includes("tools/call")) {
+        return await fetch(world.server.url, {
+          method: request.method,
+          headers: request.headers,
+          ...(text === "" ? {} : { body: text }),
+        });
+      }
+      let begun = false;
+      const body = new ReadableStream({
+        pull: (controller) => {
+          if (begun) throw new Error("broken off, as it should be");
+          begun = true;
+          controller.enqueue(new TextEncoder().encode('{"jsonrpc"'));
+        },
+      });
+      const headers = { "content-type": "application/json" };
+      return new Response(body, { headers });
+    },
+  );
+  await using gateway = new BridgeWorld({
+    url: `http://127.0.0.1:${breaking.addr.port}/mcp`,
+    tools: ["plain"],
+  });
+  const { status, answer } = await ask(gateway.start(), {
+    params: { name: "a_plain" },
+  });
+  assertEquals([status, answer.error.code], [502, -32603]);
+  assertStringIncludes(answer.error.message, "broke the connection");
+  assertEquals(answer.error.data?.retryable, undefined);
 });
 
 Deno.test("a stream that breaks off after it gave event ids is taken up again", async () => {

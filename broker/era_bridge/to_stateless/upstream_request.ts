@@ -16,13 +16,13 @@
 import { readBody } from "../../../shared/body.ts";
 import type { ServerConfig } from "../../../shared/config/model.ts";
 import { SecretError } from "../../../shared/config/secrets.ts";
-import { errorText } from "../../../shared/error_text.ts";
 import { GatewayError } from "../../../shared/errors.ts";
 import type { Logger } from "../../../shared/log.ts";
 import { isEventStream } from "../../../shared/media_type.ts";
 import { readEvents } from "../../../shared/sse/read_events.ts";
 import type { WrittenRequest } from "../../../shared/stateless/write_request.ts";
 import { readServerMessage } from "../../../shared/upstream/server_message.ts";
+import { isUnconnected } from "../../../shared/upstream/unconnected.ts";
 import { UpstreamError } from "../../../shared/upstream/upstream_error.ts";
 import type { ServerAccess } from "../../upstream/backend_request.ts";
 
@@ -110,13 +110,6 @@ export async function sendUpstream(
     // What is left of it nobody waits for.
     if (!response.bodyUsed) await response.body?.cancel().catch(() => {});
   }
-}
-
-/** Whether a request failed before there was a connection for it. */
-function isUnconnected(error: unknown): boolean {
-  return /\(Connect\)/.test(errorText(error)) ||
-    error instanceof Error && error.cause !== undefined &&
-      isUnconnected(error.cause);
 }
 
 async function headersOf(
