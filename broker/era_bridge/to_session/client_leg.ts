@@ -15,9 +15,12 @@ import type { WrittenAnswer } from "./write_answer.ts";
 /** How a client is kept informed. */
 export interface LegSettings {
   /**
-   * Milliseconds of silence after which a comment is sent; before the first
-   * one the event stream begins.
+   * Milliseconds without an answer after which the event stream begins. Only
+   * then is a client seen to leave: Deno's HTTP server does not look at a
+   * connection on which no response has begun (2.9.6).
    */
+  readonly beginMs: number;
+  /** Milliseconds of silence after which a comment is sent. */
   readonly keepAliveMs: number;
   /** Bytes that may wait for a slow client before notifications are dropped. */
   readonly queueBytes: number;
@@ -138,9 +141,9 @@ export class ClientLeg {
   }
 
   async #keepAlive(): Promise<void> {
-    const { keepAliveMs, wait } = this.#settings;
-    for (;;) {
-      await wait(keepAliveMs, this.#over.signal);
+    const { beginMs, keepAliveMs, wait } = this.#settings;
+    for (let silence = beginMs;; silence = keepAliveMs) {
+      await wait(silence, this.#over.signal);
       if (!this.waiting) return;
       const stream = this.#open();
       if ((stream.desiredSize ?? 0) > 0) {

@@ -64,6 +64,13 @@ export interface ToSessionLimits extends
   readonly bridgeSessionIdleMs: number;
 }
 
+/**
+ * Milliseconds until the event stream of an answer begins. An error that comes
+ * before has an HTTP status of its own; a client that leaves before is noticed
+ * only then.
+ */
+const BEGIN_MS = 2_000;
+
 /** What the bridge works with. */
 export interface ToSessionOptions extends
   Sealing,
@@ -233,7 +240,11 @@ export class ToSessionBridge {
       capabilities: towardsServer(capabilitiesOf(body, envelope)),
       clientInfo: clientInfoOf(body, envelope) ?? clientInfo,
       level,
-      leg: new ClientLeg(call.signal, { ...limits, wait }),
+      leg: new ClientLeg(call.signal, {
+        ...limits,
+        beginMs: Math.min(BEGIN_MS, limits.keepAliveMs),
+        wait,
+      }),
     };
   }
 

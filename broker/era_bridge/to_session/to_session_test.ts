@@ -975,6 +975,20 @@ Deno.test("a call that takes long becomes a stream that shows life", async () =>
   assertEquals(answer.result.content[0].text, "waited");
 });
 
+Deno.test("the answer of a call that says nothing begins long before its stream would have to be kept alive: only then is a client seen to leave", async () => {
+  await using world = new World({ endless }, {
+    limits: { keepAliveMs: 3_600_000 },
+  });
+  const leaving = new AbortController();
+  const response = await send(world.broker, {
+    params: { name: "a_endless" },
+    signal: leaving.signal,
+  });
+  assertEquals(response.headers.get("content-type"), "text/event-stream");
+  await response.body?.cancel();
+  await until(() => world.server.cancelled.length === 1, "it was cancelled");
+});
+
 Deno.test("a call that takes too long is cancelled, and both are told", async () => {
   await using world = new World({ endless }, { limits: { bridgedCallMs: 30 } });
   const { status, answer } = await world.call("endless", { token: "alice" });
