@@ -43,6 +43,8 @@ export function fileAccessLog(path: string): JsonObject {
             method: mcp("method"),
             server: mcp("server"),
             tool: mcp("tool"),
+            // Its server is of the other era: the broker translates.
+            bridged: mcp("bridged"),
           },
         },
       },
