@@ -356,7 +356,9 @@ export class Conversation {
     const { questionId, uuid } = this.#options;
     const expected = this.#bridged.expect();
     const id = questionId(this.#bridged, expected.question);
-    if (!this.#reply.ask(writeQuestion(question, id, uuid()))) {
+    const { revision } = this.#call.session;
+    const how = { id, elicitationId: uuid(), revision };
+    if (!this.#reply.ask(writeQuestion(question, how))) {
       throw new InputMissing("asks for something, and its client is gone");
     }
     open.add(id);

@@ -16,17 +16,25 @@
  * @module
  */
 
-import { applyEdits, editMembers } from "../../../shared/jsonrpc/edit.ts";
+import {
+  applyEdits,
+  type Edit,
+  editMembers,
+} from "../../../shared/jsonrpc/edit.ts";
 import { SERVER_JSON } from "../../../shared/jsonrpc/json_limits.ts";
 import type { ResponseMessage, Span } from "../../../shared/jsonrpc/message.ts";
 import { isObject, member } from "../../../shared/jsonrpc/parsed.ts";
 import {
   asString,
+  elements,
   kindOf,
   members,
   text,
 } from "../../../shared/jsonrpc/values.ts";
-import type { ClientCapabilities } from "../../../shared/mcp.ts";
+import type {
+  ClientCapabilities,
+  SessionRevision,
+} from "../../../shared/mcp.ts";
 import type { Question } from "./read_answer.ts";
 
 const ENCODER = new TextEncoder();
@@ -96,32 +104,92 @@ function read(params: string | undefined): ReadonlyMap<string, Span> {
   return members(bytes, { start: 0, end: bytes.length }, SERVER_JSON);
 }
 
+/** Whom a question is written for. */
+export interface QuestionFor {
+  /** Its id, raw JSON. */
+  readonly id: string;
+  /**
+   * What an elicitation of a URL is called, which this era needs and the other
+   * does not have.
+   */
+  readonly elicitationId: string;
+  /** The client's revision. */
+  readonly revision: SessionRevision;
+}
+
+/** Elicitation has modes, sampling lists of content, since this revision. */
+const MODES_SINCE: SessionRevision = "2025-11-25";
+
 /**
  * Writes the request.
  *
- * @param id Its id, raw JSON.
- * @param elicitationId What an elicitation of a URL is called, which this era
- * needs and the other does not have.
+ * | in it | for a client of | becomes |
+ * |---|---|---|
+ * | a URL to open | 2025-11-25 | the same, with an id |
+ * | the mode of a form | before 2025-11-25 | nothing |
+ * | a message with several pieces of content | before 2025-11-25 | as many messages |
  */
 export function writeQuestion(
   { method, params }: Question,
-  id: string,
-  elicitationId: string,
+  { id, ...how }: QuestionFor,
 ): string {
   const head = `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)}`;
   if (params === undefined) return `${head}}`;
-  return `${head},"params":${named(method, params, elicitationId)}}`;
+  return `${head},"params":${writeParams(method, params, how)}}`;
 }
 
-function named(method: string, params: string, id: string): string {
-  if (method !== "elicitation/create" || !isUrlMode(params)) return params;
-  if (read(params).has("elicitationId")) return params;
+function writeParams(
+  method: string,
+  params: string,
+  { elicitationId, revision }: Omit<QuestionFor, "id">,
+): string {
+  const isOlder = revision < MODES_SINCE;
+  const found = read(params);
   const bytes = ENCODER.encode(params);
   const whole = { start: 0, end: bytes.length };
-  const changes = new Map([["elicitationId", JSON.stringify(id)]]);
-  const edits = editMembers(bytes, whole, changes, SERVER_JSON);
-  return DECODER.decode(applyEdits(bytes, edits));
+  const edited = (edits: readonly Edit[]) =>
+    DECODER.decode(applyEdits(bytes, edits));
+  const changed = (key: string, json: string | undefined) =>
+    edited(editMembers(bytes, whole, new Map([[key, json]]), SERVER_JSON));
+  switch (method) {
+    case "elicitation/create":
+      if (isUrlMode(params)) {
+        return found.has("elicitationId")
+          ? params
+          : changed("elicitationId", JSON.stringify(elicitationId));
+      }
+      return isOlder ? changed("mode", undefined) : params;
+    case "sampling/createMessage": {
+      const messages = found.get("messages");
+      return isOlder && messages !== undefined
+        ? edited(olderMessages(bytes, messages))
+        : params;
+    }
+    default:
+      return params;
+  }
 }
+
+/** Each message with a list of content as messages with one piece each. */
+function olderMessages(bytes: Uint8Array, messages: Span): readonly Edit[] {
+  if (kindOf(bytes, messages) !== "array") return [];
+  return elements(bytes, messages, SERVER_JSON).flatMap((message) => {
+    if (kindOf(bytes, message) !== "object") return [];
+    const content = members(bytes, message, SERVER_JSON).get("content");
+    if (content === undefined || kindOf(bytes, content) !== "array") return [];
+    const pieces = elements(bytes, content, SERVER_JSON)
+      .map((piece) => text(bytes, piece));
+    const [before, behind] = [
+      text(bytes, { start: message.start, end: content.start }),
+      text(bytes, { start: content.end, end: message.end }),
+    ];
+    const all = pieces.length === 0 ? [NO_CONTENT] : pieces;
+    const json = all.map((piece) => `${before}${piece}${behind}`).join();
+    return [{ ...message, json }];
+  });
+}
+
+const NO_CONTENT = '{"type":"text","text":""}';
 
 /** What a client's response to a question comes to. */
 export type QuestionAnswer =

@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { scan } from "../../../shared/jsonrpc/scanner.ts";
-import type { ClientCapabilities } from "../../../shared/mcp.ts";
+import type {
+  ClientCapabilities,
+  SessionRevision,
+} from "../../../shared/mcp.ts";
 import { readQuestionAnswer, whyNotAsked, writeQuestion } from "./questions.ts";
 import type { Question } from "./read_answer.ts";
 
@@ -74,7 +77,28 @@ for (const { one, declared, why } of ASKED) {
   });
 }
 
-const WRITTEN: readonly (readonly [Question, string])[] = [
+const MANY =
+  '{"messages":[{"content":[{"text":"a","n":1e400}, {"text":"b"}],"role":"user"},{"role":"assistant","content":{"text":"c"}},{"role":"user","content":[]},7],"maxTokens":9007199254740993}';
+
+const WRITTEN: readonly (readonly [
+  one: Question,
+  want: string,
+  revision?: SessionRevision,
+])[] = [
+  [
+    FORM,
+    '{"jsonrpc":"2.0","id":"x","method":"elicitation/create","params":{"message":"?"}}',
+    "2025-06-18",
+  ],
+  [
+    question("sampling/createMessage", MANY),
+    `{"jsonrpc":"2.0","id":"x","method":"sampling/createMessage","params":${MANY}}`,
+  ],
+  [
+    question("sampling/createMessage", MANY),
+    '{"jsonrpc":"2.0","id":"x","method":"sampling/createMessage","params":{"messages":[{"content":{"text":"a","n":1e400},"role":"user"},{"content":{"text":"b"},"role":"user"},{"role":"assistant","content":{"text":"c"}},{"role":"user","content":{"type":"text","text":""}},7],"maxTokens":9007199254740993}}',
+    "2025-03-26",
+  ],
   [
     question(
       "sampling/createMessage",
@@ -96,9 +120,11 @@ const WRITTEN: readonly (readonly [Question, string])[] = [
     '{"jsonrpc":"2.0","id":"x","method":"elicitation/create","params":{"mode":"url","elicitationId":"own"}}',
   ],
 ];
-for (const [one, want] of WRITTEN) {
-  Deno.test(`writeQuestion() writes ${one.method} ${one.params ?? ""}`, () => {
-    assertEquals(writeQuestion(one, '"x"', "e"), want);
+for (const [one, want, revision = "2025-11-25"] of WRITTEN) {
+  const { method, params = "" } = one;
+  Deno.test(`writeQuestion() writes ${method} ${params} for ${revision}`, () => {
+    const how = { id: '"x"', elicitationId: "e", revision };
+    assertEquals(writeQuestion(one, how), want);
   });
 }
 
