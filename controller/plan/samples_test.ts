@@ -110,6 +110,33 @@ spec: {controllerName: istio.io/gateway-controller}`,
   });
 }
 
+Deno.test("plan(): with the sample of a data plane that is attached by hand, servers are configured all the same, and the extension says what is left", async () => {
+  const made = planned(
+    "mcp-system/mcp",
+    await sample("envoy-by-hand"),
+    await sample("server"),
+  );
+  const extension = "MCPGatewayExtension mcp-system/mcp";
+  assertEquals(conditionsOf(made, extension).slice(2), [
+    "Programmed=Unknown AttachByHand",
+    "Ready=Unknown AttachByHand",
+  ]);
+  assertEquals(
+    conditionsOf(made, "MCPServerRegistration weather-team/weather"),
+    ALL_TRUE,
+  );
+  // What the sample's Envoy has by hand is what the configuration says.
+  const [server] = configOf(made).servers;
+  const envoy = await sample("envoy-by-hand");
+  for (
+    const one of [
+      `domains: [${server?.hostname},`,
+      `string_match: {exact: ${server?.name}}`,
+      `host_rewrite_literal: ${new URL(server?.url ?? "").host}`,
+    ]
+  ) assertStringIncludes(envoy, one);
+});
+
 /** The way in which users of the upstream project write theirs. */
 const UPSTREAM = `
 apiVersion: gateway.networking.k8s.io/v1
