@@ -83,7 +83,7 @@ function routesFirst<One extends { readonly kind: Kind }>(
  * @throws {FencedError} If we lead no more; nothing was begun since.
  */
 export async function carryOut(
-  plan: Omit<Plan, "statuses">,
+  plan: Omit<Plan, "statuses" | "taken">,
   options: CarryOutOptions,
 ): Promise<CarriedOut> {
   const failures: unknown[] = [];
@@ -165,7 +165,7 @@ async function write(
 
 /** Attachments of ours that are in no plan any more. */
 function unwanted(
-  plan: Omit<Plan, "statuses">,
+  plan: Omit<Plan, "statuses" | "taken">,
   { observer, namespaces }: CarryOutOptions,
 ): readonly { readonly kind: Kind; readonly object: KubeObject }[] {
   const wanted = new Set(

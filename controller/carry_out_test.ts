@@ -46,8 +46,8 @@ function gateway(namespace: string): GatewayPlan {
   };
 }
 
-function planOf(over: Partial<Plan>): Plan {
-  return { gateways: [], attachments: [], keep: [], statuses: [], ...over };
+function planOf(over: Partial<Plan>): Omit<Plan, "statuses" | "taken"> {
+  return { gateways: [], attachments: [], keep: [], ...over };
 }
 
 /** Keeps what is written, and fails for what it is told to fail for. */

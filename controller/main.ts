@@ -123,6 +123,7 @@ async function start(
     log,
   });
   const outbox = new StatusOutbox({ observer, client: fenced, events });
+  let taken: ReadonlySet<string> = new Set();
   let last: LastPlan | undefined;
   let statusesWritten = 0;
 
@@ -132,7 +133,8 @@ async function start(
     const startedAt = monotonic();
     const brokers = await polls.reports(signal);
     const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-    const planned = plan(observer.world(now, brokers));
+    const planned = plan(observer.world(now, brokers, taken));
+    taken = planned.taken;
     try {
       const { writes } = await carryOut(planned, {
         ...{ observer, applier, signal },

@@ -174,8 +174,17 @@ export class Observer {
     await Promise.all(this.#running);
   }
 
-  /** What there is now, as the planner takes it. */
-  world(now: string, brokers: readonly BrokerReport[]): World {
+  /**
+   * What there is now, as the planner takes it.
+   *
+   * @param now RFC 3339, whole seconds.
+   * @param taken Registrations that the plan before took.
+   */
+  world(
+    now: string,
+    brokers: readonly BrokerReport[],
+    taken: ReadonlySet<string>,
+  ): World {
     const watches = [...this.#watches.values()];
     return worldOf(
       watches.flatMap(({ informer }) =>
@@ -196,6 +205,7 @@ export class Observer {
           ).flatMap(({ namespace }) => namespace ?? []),
         ),
         brokers,
+        taken,
       },
     );
   }

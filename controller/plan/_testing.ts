@@ -92,6 +92,8 @@ export interface Around {
   readonly brokers?: readonly BrokerReport[];
   /** Kinds of attachments; all where left out. */
   readonly kinds?: readonly string[];
+  /** Registrations that the plan before took. */
+  readonly taken?: readonly string[];
   /** Namespaces whose Secrets cannot be read. */
   readonly hidden?: readonly string[];
   /** The moment. */
@@ -135,7 +137,8 @@ function isMapping(value: unknown): value is RawObject {
 /** Puts objects into a world. */
 export function worldWith(
   objects: readonly unknown[],
-  { settings, brokers = [], kinds, hidden = [], now = NOW }: Around = {},
+  { settings, brokers = [], kinds, hidden = [], taken = [], now = NOW }:
+    Around = {},
 ): World {
   return worldOf(
     objects.flatMap((object) => {
@@ -150,6 +153,7 @@ export function worldWith(
       ),
       hiddenSecrets: new Set(hidden),
       brokers,
+      taken: new Set(taken),
     },
   );
 }

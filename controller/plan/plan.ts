@@ -15,14 +15,19 @@
  */
 
 import type { KubeObject } from "../../shared/kube/object.ts";
-import { byName } from "../resources/meta.ts";
+import { byName, keyOf } from "../resources/meta.ts";
 import { type GatewayPlan, planGateway } from "./gateway_plan.ts";
 import { inScope, resolveExtensions } from "./gateways.ts";
 import { indexReports } from "./readiness.ts";
 import type { Reason } from "./reasons.ts";
-import { resolveServers, type Server } from "./servers.ts";
+import { isTaken, resolveServers, type Server } from "./servers.ts";
 import type { StatusPlan } from "./status_plan.ts";
-import { extensionStatus, serverStatus, virtualStatus } from "./statuses.ts";
+import {
+  extensionStatus,
+  releasedStatus,
+  serverStatus,
+  virtualStatus,
+} from "./statuses.ts";
 import type { World } from "./world.ts";
 
 /** Everything that should be written. */
@@ -43,6 +48,8 @@ export interface Plan {
   readonly keep: readonly string[];
   /** The status of each object of ours. */
   readonly statuses: readonly StatusPlan[];
+  /** Registrations that are ours, `namespace/name`: for the next plan. */
+  readonly taken: ReadonlySet<string>;
 }
 
 /** Reasons for which an extension has no right to its attachments any more. */
@@ -89,6 +96,12 @@ export function plan(world: World): Plan {
       ...virtualServers.map((one) =>
         virtualStatus(one, gateways, reports, world)
       ),
+      // Said once: another controller may take it from here.
+      ...world.registrations.filter((one) =>
+        world.taken.has(keyOf(one.meta)) && !one.meta.deleting &&
+        !isTaken(one, world)
+      ).map((one) => releasedStatus(one, world)),
     ],
+    taken: new Set(servers.map(({ name }) => name)),
   };
 }

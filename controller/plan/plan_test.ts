@@ -118,6 +118,16 @@ const saying = (over: Partial<ServerStatus>) => (config: GatewayConfig) =>
 
 const CASES: readonly Case[] = [
   {
+    name: "a registration whose labels are not selected any more is told so",
+    world: "",
+    around: {
+      settings: { selector: [{ kind: "exists", key: "mcp" }] },
+      taken: ["team/weather"],
+    },
+    want: { [WEATHER]: "Accepted=False NotSelected" },
+    servers: [],
+  },
+  {
     name: "a registration that every broker lists is ready",
     world: "",
     broker: all,

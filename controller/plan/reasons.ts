@@ -41,6 +41,12 @@ export const REASONS = {
     meaning:
       "As Accepted, but the message names fields that this version accepts and does not act on.",
   },
+  NotSelected: {
+    condition: "Accepted",
+    status: "False",
+    meaning:
+      "The controller took the registration and does not any more: its labels are not those that it selects.",
+  },
   Invalid: {
     condition: "Accepted",
     status: "False",

@@ -60,13 +60,20 @@ export function resolveServers(
     [...world.services.values()].map(({ meta }) => meta.namespace),
   );
   const owners = new HostOwners(world);
-  const resolved = world.registrations.filter(({ meta }) =>
-    !meta.deleting && inScope(meta.namespace, world) &&
-    selects(world.settings.selector, meta.labels)
-  ).toSorted((a, b) => byAge(a, b)).map((registration) =>
-    resolve(registration, world, gateways, owners, namespaces)
-  );
+  const resolved = world.registrations.filter((one) => isTaken(one, world))
+    .toSorted((a, b) => byAge(a, b)).map((registration) =>
+      resolve(registration, world, gateways, owners, namespaces)
+    );
   return contend(resolved);
+}
+
+/** Tells whether a registration is ours to configure. */
+export function isTaken(
+  { meta }: McpServerRegistration,
+  world: World,
+): boolean {
+  return !meta.deleting && inScope(meta.namespace, world) &&
+    selects(world.settings.selector, meta.labels);
 }
 
 /** Tells whether a server is in a gateway's configuration. */

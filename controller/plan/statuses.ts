@@ -8,6 +8,7 @@
 import type { ServerStatus } from "../../shared/status.ts";
 import { PROXY_SETTINGS } from "../resources/gateway.ts";
 import type { McpGatewayExtension } from "../resources/mcp_gateway_extension.ts";
+import type { McpServerRegistration } from "../resources/mcp_server_registration.ts";
 import type { McpVirtualServer } from "../resources/mcp_virtual_server.ts";
 import { keyOf } from "../resources/meta.ts";
 import { bodyLimit } from "./body_limit.ts";
@@ -167,6 +168,23 @@ export function serverStatus(
       ...(backend === undefined ? {} : { url: backend.url }),
       ...facts(readiness?.facts),
     },
+  });
+}
+
+/** Plans the last status of a registration that is not ours any more. */
+export function releasedStatus(
+  registration: McpServerRegistration,
+  world: World,
+): StatusPlan {
+  const none = verdict("NotSelected", "");
+  return statusPlan("MCPServerRegistration", registration, world, {
+    verdicts: judge({
+      ...{ Accepted: none, ResolvedRefs: none },
+      ...{ Programmed: none, Ready: none },
+    }, [obstacle(
+      "NotSelected",
+      "Took it out of the gateway: its labels are not those that this controller selects any more. Label it as before, if that was not meant",
+    )]),
   });
 }
 

@@ -105,6 +105,8 @@ export interface World {
   readonly hiddenSecrets: ReadonlySet<string>;
   /** What the brokers say. */
   readonly brokers: readonly BrokerReport[];
+  /** Registrations that the plan before this one took, `namespace/name`. */
+  readonly taken: ReadonlySet<string>;
   /** Registrations, in no order. */
   readonly registrations: readonly McpServerRegistration[];
   /** Virtual servers, in no order. */
@@ -132,7 +134,7 @@ export interface World {
 /** What a world has besides objects. */
 export type Surroundings = Pick<
   World,
-  "now" | "settings" | "kinds" | "hiddenSecrets" | "brokers"
+  "now" | "settings" | "kinds" | "hiddenSecrets" | "brokers" | "taken"
 >;
 
 /** Puts a world together; objects in any order. */

@@ -292,6 +292,12 @@ proves(
       await untilCondition(cluster, labelled({}), "Ready", "True Ready");
       await admin.apply(labelled({ gateway: "another" }));
       await untilServers(cluster, []);
+      await untilCondition(
+        cluster,
+        labelled({}),
+        "Ready",
+        "False NotSelected",
+      );
       await controller.untilIdle();
       // Another controller's, perhaps: nothing is said of it.
       assertEquals((await admin.get(registration())).status, undefined);
