@@ -92,6 +92,38 @@ export function provesWhatClientsArePromised(
   }
 
   proves(
+    "A client without sessions calls a server of its era, straight, and one of the other",
+    async ({ cluster: { admin } }) => {
+      const modern = registration("features", {
+        prefix: "m_",
+        path: "/stateless",
+      });
+      await admin.apply(modern);
+      try {
+        await using client = await ToolClient.connect(
+          "stateless",
+          URL_FOR_CLIENTS,
+        );
+        await until("the tools of both", async () => {
+          const tools = await client.tools();
+          return tools.includes("m_echo") && tools.includes("weather_echo") ||
+            undefined;
+        });
+        assertStringIncludes(
+          await callSoon(client, "m_echo", { text: "of its era" }),
+          "of its era",
+        );
+        assertEquals(
+          await callSoon(client, "weather_echo", { n: 1 }),
+          '{"n":1}',
+        );
+      } finally {
+        await admin.delete(modern);
+      }
+    },
+  );
+
+  proves(
     "A registration created, changed, disabled and deleted is visible to a client that listens",
     async ({ cluster: { admin } }) => {
       await using v1 = await ToolClient.connect("v1", URL_FOR_CLIENTS);

@@ -11,6 +11,7 @@
 
 import { LocalProcess } from "../../shared/local/processes.ts";
 import { programArgs, programReady } from "../../shared/local/programs.ts";
+import { startEveryFeatureStateless } from "../fixtures/every_feature_stateless.ts";
 import { startEveryFeatureV2 } from "../fixtures/every_feature_v2.ts";
 import { startSdkV1Server } from "../fixtures/sdk_v1_server.ts";
 import { answers, Cluster } from "./_cluster.ts";
@@ -224,8 +225,12 @@ function startServers(stack: AsyncDisposableStack): void {
   const weather = stack.use(startSdkV1Server());
   const moved = stack.use(startSdkV1Server({ toolNames: "moved_" }));
   const features = stack.use(startEveryFeatureV2());
+  const stateless = stack.use(startEveryFeatureStateless());
   listenAt(stack, ADDRESS.weather, { "/mcp": weather.url, "/v2": moved.url });
-  listenAt(stack, ADDRESS.features, { "/mcp": features.url });
+  listenAt(stack, ADDRESS.features, {
+    "/mcp": features.url,
+    "/stateless": stateless.url,
+  });
 }
 
 /** Serves each path of an address by the server of a URL. */

@@ -25,8 +25,8 @@ interface SdkClient {
   close(): Promise<void>;
 }
 
-/** An SDK, by the version of its client. */
-export type Sdk = "v1" | "v2";
+/** An SDK by the version of its client, or the second one's without sessions. */
+export type Sdk = "v1" | "v2" | "stateless";
 
 /** A connected client; disposing of it closes it. */
 export class ToolClient implements AsyncDisposable {
@@ -38,7 +38,7 @@ export class ToolClient implements AsyncDisposable {
     this.#heard = 0;
   }
 
-  /** Connects one of an SDK, in the era of sessions. */
+  /** Connects one. */
   static async connect(sdk: Sdk, url: string): Promise<ToolClient> {
     const heard = () => {
       client.#heard++;
@@ -88,9 +88,12 @@ async function connectSdk(
       await client.connect(new TransportV1(url) as never);
       return client as unknown as SdkClient;
     }
-    case "v2": {
-      const client = new ClientV2({ name: "v2", version: "1.0.0" }, {
-        versionNegotiation: { mode: "legacy" },
+    case "v2":
+    case "stateless": {
+      const client = new ClientV2({ name: sdk, version: "1.0.0" }, {
+        versionNegotiation: {
+          mode: sdk === "v2" ? "legacy" : { pin: "2026-07-28" },
+        },
       });
       client.setNotificationHandler("notifications/tools/list_changed", heard);
       await client.connect(new TransportV2(url));
