@@ -9,7 +9,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { startEverythingServer } from "../../shared/local/samples/everything_server.ts";
 import type { Era } from "../../shared/mcp.ts";
 import { SILENT } from "../../shared/_testing.ts";
-import { startDeskPython } from "../fixtures/desk_python.ts";
+import {
+  startDeskPython,
+  useDesksFromPython,
+} from "../fixtures/desk_python.ts";
 import { startDeskV1 } from "../fixtures/desk_v1.ts";
 import { startDeskV2 } from "../fixtures/desk_v2.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -262,6 +265,35 @@ for (const kind of ERA_CLIENTS) {
   for (const desk of DESKS) {
     provesInOneCall(kind, desk, connect);
   }
+}
+
+for (
+  const [mode, revision] of [
+    ["legacy", "2025-11-25"],
+    ["auto", "2026-07-28"],
+  ] as const
+) {
+  proves(`the Python SDK's client at ${revision} uses every desk`, async () => {
+    const names = DESKS.map(({ name }) => name);
+    const found = await useDesksFromPython(gateway().url, mode, names);
+    assertEquals(found.revision, revision);
+    assertEquals(
+      found.tools.filter((name) => name !== OF_TASKS),
+      EVERYTHING.tools,
+    );
+    for (const name of names) {
+      assertEquals(found.used[name], {
+        greet: `Hello Zoë, this is ${name}`,
+        add: { sum: 42 },
+        send: "Sent to Zürich",
+        ask: [{ action: "accept", answer: "Ada" }, { action: "decline" }],
+        count: [1, 2, 3],
+        cancelled: 1,
+        letter: `Write to Ada from ${name}`,
+        notice: `Notice of ${name}`,
+      });
+    }
+  });
 }
 
 proves("each server is taken to be of its era", async () => {

@@ -6,7 +6,7 @@
  */
 
 import type { Logger } from "../../log.ts";
-import { getPythonPackages } from "./python_packages.ts";
+import { getPythonPackages, type PythonPackages } from "./python_packages.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
 /** What to run. */
@@ -32,6 +32,20 @@ const TZDATA_VERSION = "2026.6";
 /** Milliseconds; the packages are there when this starts to count. */
 const START_DEADLINE_MS = 60_000;
 
+/** Gets the Python SDK of the protocol, in the version that all of us use. */
+export function getPythonSdk(
+  options: Pick<PythonServerOptions, "cacheDir" | "log" | "signal">,
+): Promise<PythonPackages> {
+  return getPythonPackages({
+    cacheDir: options.cacheDir,
+    name: `python-mcp-${MCP_VERSION}`,
+    requirements: [`mcp==${MCP_VERSION}`, `tzdata==${TZDATA_VERSION}`],
+    minMinor: 10,
+    log: options.log,
+    ...options.signal ? { signal: options.signal } : {},
+  });
+}
+
 /**
  * Starts a server and waits until it listens.
  *
@@ -42,14 +56,7 @@ export async function startPythonServer(
   options: PythonServerOptions,
 ): Promise<ServerProcess> {
   const signal = options.signal ? { signal: options.signal } : {};
-  const { python, path } = await getPythonPackages({
-    cacheDir: options.cacheDir,
-    name: `python-mcp-${MCP_VERSION}`,
-    requirements: [`mcp==${MCP_VERSION}`, `tzdata==${TZDATA_VERSION}`],
-    minMinor: 10,
-    log: options.log,
-    ...signal,
-  });
+  const { python, path } = await getPythonSdk(options);
   const here = new URL(".", import.meta.url).pathname;
   const separator = Deno.build.os === "windows" ? ";" : ":";
   return await startServerProcess({
