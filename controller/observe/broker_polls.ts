@@ -1,6 +1,7 @@
 /**
  * Asks each broker replica for its status, again and again, and says when the
- * answers are others. Which replicas there are is found out elsewhere.
+ * answers are others. What one said stands until it could not be asked three
+ * times in a row. Which replicas there are is found out elsewhere.
  *
  * @module
  */
@@ -40,6 +41,11 @@ export interface BrokerPollsOptions {
 
 /** Milliseconds that an answer may take. */
 const ANSWER_MS = 1_500;
+/**
+ * Times in a row that a replica cannot be asked before that is news: one that
+ * is slow for a moment would turn every server's status, and turn it back.
+ */
+const MISSES = 3;
 /** Bytes that it may have: a thousand servers take some hundred kilobytes. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -48,6 +54,8 @@ export class BrokerPolls {
   readonly #options: BrokerPollsOptions;
   /** By extension, replica and URL. */
   #reports: ReadonlyMap<string, BrokerReport> = new Map();
+  /** How often in a row each could not be asked. */
+  #missed = new Map<string, number>();
 
   /** Takes what it needs; asks when it is run. */
   constructor(options: BrokerPollsOptions) {
@@ -67,6 +75,7 @@ export class BrokerPolls {
       } else {
         // What was heard long ago is no news when we lead again.
         this.#reports = new Map();
+        this.#missed = new Map();
       }
       await this.#options.wait(this.#options.everyMs, signal);
     }
@@ -88,7 +97,17 @@ export class BrokerPolls {
     const asked = await Promise.all(
       targets.map(async (one) => [idOf(one), await this.#report(one, signal)]),
     ) as [string, BrokerReport][];
-    if (!signal.aborted) this.#reports = new Map(asked);
+    if (signal.aborted) return;
+    const before = this.#reports;
+    const missed = this.#missed;
+    this.#missed = new Map();
+    this.#reports = new Map(asked.map(([id, report]) => {
+      if (report.error === undefined) return [id, report];
+      const times = (missed.get(id) ?? 0) + 1;
+      this.#missed.set(id, times);
+      const last = before.get(id);
+      return [id, times < MISSES && last !== undefined ? last : report];
+    }));
   }
 
   async #report(

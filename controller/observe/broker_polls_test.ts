@@ -114,3 +114,33 @@ Deno.test("BrokerPolls says that a replica says something else, and only then", 
   await one.run(stop.signal);
   assertEquals(told, [0, 3, 5]);
 });
+
+Deno.test("BrokerPolls lets stand what a replica said until it could not be asked three times in a row", async () => {
+  const stop = new AbortController();
+  // Whether it answers, round by round.
+  const answers = [true, false, false, true, false, false, false, false, true];
+  let rounds = 0;
+  const heard: (string | undefined)[] = [];
+  const one = new BrokerPolls({
+    targets: () => [TARGET],
+    fetch: () =>
+      answers[rounds]
+        ? Promise.resolve(Response.json(STATUS))
+        : Promise.reject(new TypeError("connection refused")),
+    onChange: () => {},
+    active: () => true,
+    everyMs: 1,
+    wait: async () => {
+      const [report] = await one.reports(new AbortController().signal);
+      heard.push(report?.error);
+      rounds++;
+      if (rounds === answers.length) stop.abort();
+    },
+  });
+  await one.run(stop.signal);
+  const away = "no connection to its internal listener";
+  assertEquals(heard, [
+    ...Array(6).fill(undefined),
+    ...[away, away, undefined],
+  ]);
+});
