@@ -131,6 +131,7 @@ export function provesWhatClientsArePromised(
       const before = await v1.tools();
       // The first SDK's clients take no list with all that this server's has.
       let client = v2;
+      let changed = { what: "", startedAt: 0 };
       /** Does something, and waits until the client was told and sees it. */
       const change = async (
         what: string,
@@ -150,6 +151,13 @@ export function provesWhatClientsArePromised(
           async () => seen(await client.tools()) ? true : undefined,
         );
         measured(`${what}: the client sees it`, startedAt);
+        changed = { what, startedAt };
+      };
+      /** Calls what the last change made. */
+      const call = async (name: string, args: Record<string, unknown>) => {
+        const text = await callSoon(client, name, args);
+        measured(`${changed.what}: the client calls it`, changed.startedAt);
+        return text;
       };
       const features = registration("features", { prefix: "f_" });
       const has = (name: string) => (tools: readonly string[]) =>
@@ -159,7 +167,7 @@ export function provesWhatClientsArePromised(
 
       await change("created", () => admin.apply(features), has("f_echo"));
       assertStringIncludes(
-        await callSoon(client, "f_echo", { text: "new" }),
+        await call("f_echo", { text: "new" }),
         "new",
       );
       await change(
@@ -179,7 +187,7 @@ export function provesWhatClientsArePromised(
         has("f_echo"),
       );
       assertStringIncludes(
-        await callSoon(client, "f_echo", { text: "on" }),
+        await call("f_echo", { text: "on" }),
         "on",
       );
       await change("deleted", () => admin.delete(features), hasNot("f_echo"));
@@ -190,7 +198,7 @@ export function provesWhatClientsArePromised(
         (tools) => has("g_echo")(tools) && hasNot("f_echo")(tools),
       );
       assertStringIncludes(
-        await callSoon(client, "g_echo", { text: "again" }),
+        await call("g_echo", { text: "again" }),
         "again",
       );
       await change(
@@ -208,7 +216,7 @@ export function provesWhatClientsArePromised(
         has("weather_moved_echo"),
       );
       assertEquals(
-        await callSoon(client, "weather_moved_echo", { n: 2 }),
+        await call("weather_moved_echo", { n: 2 }),
         '{"n":2}',
       );
       await change(
@@ -216,7 +224,7 @@ export function provesWhatClientsArePromised(
         () => admin.apply(weather("/mcp")),
         has("weather_echo"),
       );
-      assertEquals(await callSoon(client, "weather_echo", { n: 1 }), '{"n":1}');
+      assertEquals(await call("weather_echo", { n: 1 }), '{"n":1}');
       assertEquals(await client.tools(), before);
     },
   );
