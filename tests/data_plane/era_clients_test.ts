@@ -304,6 +304,20 @@ proves("each server is taken to be of its era", async () => {
   );
 });
 
+proves("no call is left behind", async () => {
+  await eventually(async () => {
+    const { bridge } = await gateway().status();
+    assertEquals({ ...bridge, sessions: 0 }, {
+      runningCalls: 0,
+      parkedCalls: 0,
+      sessions: 0,
+      sessionCalls: 0,
+      questions: 0,
+      watches: 0,
+    });
+  });
+});
+
 /** What goes back and forth while a call runs. */
 function provesInOneCall(
   kind: EraClientKind,
