@@ -120,6 +120,18 @@ export function provesWhatClientsArePromised(
       } finally {
         await admin.delete(modern);
       }
+      // Another test begins with what is left of this one.
+      await using after = await ToolClient.connect(
+        "stateless",
+        URL_FOR_CLIENTS,
+      );
+      await until(
+        "its tools to be gone",
+        async () =>
+          (await after.tools()).some((name) => name.startsWith("m_"))
+            ? undefined
+            : true,
+      );
     },
   );
 
