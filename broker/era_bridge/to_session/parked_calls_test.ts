@@ -52,6 +52,11 @@ const CONFIRM: StatelessRequest = {
 
 const UNKNOWN_STATE = -32602;
 
+/** However busy the machine is, what is asked at once is there in time. */
+const TOGETHER: Partial<BridgeWorldOptions> = {
+  limits: { askTogetherMs: 500 },
+};
+
 /** A server whose tools ask, and one broker before it. */
 class World implements AsyncDisposable {
   readonly server = new AskingServer(TOOLS);
@@ -132,7 +137,7 @@ Deno.test("a call may ask again, and each retry goes on with it", async () => {
 });
 
 Deno.test("what is asked at once is asked together; what is missing is asked again, what is too much ignored", async () => {
-  await using world = new World();
+  await using world = new World(TOGETHER);
   const { server, broker } = world;
   const call = {
     ...CONFIRM,
@@ -183,7 +188,7 @@ Deno.test("what is asked a little later is asked together with the first", async
 });
 
 Deno.test("a retry of a client that declares less is not asked for more", async () => {
-  await using world = new World();
+  await using world = new World(TOGETHER);
   const { broker } = world;
   const call = {
     ...CONFIRM,
@@ -623,7 +628,7 @@ Deno.test("one call cannot take all the room for what is asked", async () => {
   await using world = new World({
     url: server.url,
     tools: ["greedy"],
-    limits: { questionsPerCall: 3 },
+    limits: { questionsPerCall: 3, askTogetherMs: 500 },
   });
   const call = {
     ...CONFIRM,

@@ -609,6 +609,32 @@ Deno.test("a server that breaks the connection off has perhaps run the call", as
   assertEquals(answer.error.data?.retryable, undefined);
 });
 
+Deno.test("a server that closes the connection instead of answering has perhaps run the call", async () => {
+  await using world = new World({ plain });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      // Whatever is asked there is asked in a session: the call.
+      await connection.read(new Uint8Array(64 * 1024));
+      connection.close();
+    }
+  })();
+  const elsewhere = `http://127.0.0.1:${listener.addr.port}/mcp`;
+  const broker = world.gateway.start(0, {
+    fetch: ({ url }, init) => {
+      const isCall = String(init.body ?? "").includes("tools/call");
+      return fetch(isCall ? elsewhere : url, init);
+    },
+  });
+  const { status, answer } = await ask(broker, {
+    params: { name: "a_plain" },
+  });
+  listener.close();
+  await serving.catch(() => {});
+  assertEquals([status, answer.error.code], [502, -32603]);
+  assertEquals(answer.error.data?.retryable, undefined);
+});
+
 Deno.test("a stream that breaks off after it gave event ids is taken up again", async () => {
   await using world = new World({ plain });
   const { server } = world;
@@ -957,6 +983,34 @@ Deno.test("a completion cannot be answered with a question", async () => {
   });
   await until(() => heard !== undefined, "the server was answered");
   assertEquals([status, heard], [502, -32601]);
+});
+
+Deno.test("a question on the session's own stream is the one call's that may be asked about", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using world = new World({
+    apart: async ({ askApart }) =>
+      says(JSON.stringify((await askApart("roots/list")).error?.code ?? null)),
+  });
+  const { server, broker } = world;
+  server.slow.set("completion/complete", () => gate.promise);
+  const client = { capabilities: { roots: {} }, token: "alice" };
+  const completing = ask(broker, {
+    method: "completion/complete",
+    params: {
+      ref: { type: "ref/prompt", name: "a_greet" },
+      argument: { name: "a", value: "b" },
+    },
+    ...client,
+  });
+  await until(
+    () => server.methods.includes("completion/complete"),
+    "it is completing",
+  );
+  const { answer } = await world.call("apart", client);
+  assertEquals(answer.result.resultType, "input_required");
+  gate.resolve();
+  assertEquals((await completing).status, 200);
+  assertEquals(server.sessions.length, 1);
 });
 
 Deno.test("a call that takes long becomes a stream that shows life", async () => {
