@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import { type Address, formatAddress } from "../shared/address.ts";
 import { formatProblem } from "../shared/config/parse.ts";
 import { serverHeaders } from "../shared/config/secrets.ts";
+import { fetchAbortably } from "../shared/fetch_abortably.ts";
 import { ANSWERED_BY_HEADER, BROKER_DESTINATION } from "../shared/headers.ts";
 import { listenProblem, serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -120,7 +121,7 @@ async function start(
     hub: broker.hub,
     hashOf: (view, capability) =>
       broker.catalog.state?.views.get(view)?.hash(capability),
-    fetch: (url, init) => fetch(url, init),
+    fetch: fetchAbortably,
     now: () => performance.now(),
     log,
   });
@@ -167,7 +168,7 @@ async function start(
     mode: options.bridgeSessions,
     limits: { ...LIMITS, parkMs: options.parkSeconds * 1_000 },
     clientInfo: { name: "mcp-gateway", version: VERSION },
-    fetchBroker: (url, init) => fetch(url, init),
+    fetchBroker: fetchAbortably,
     pingMs: UPSTREAM_LIMITS.pingMs,
     reopening: REOPENING,
     wait: waitOnTimer,
@@ -192,7 +193,7 @@ async function start(
     onDoubt: (server) => broker.doubt(server),
     relist: (...changed) => broker.relist(...changed),
     clientInfo: { name: "mcp-gateway", version: VERSION },
-    fetchBroker: (url, init) => fetch(url, init),
+    fetchBroker: fetchAbortably,
     now: Date.now,
     log,
   });
@@ -343,7 +344,7 @@ function throughGateway(
   const client = Deno.createHttpClient({ allowHost: true });
   return {
     url,
-    fetch: (target, init) => fetch(target, { ...init, client }),
+    fetch: (target, init) => fetchAbortably(target, { ...init, client }),
     settings: {
       ...ANSWER_PATIENCE,
       answerBytes: LIMITS.batchAnswerBytes,

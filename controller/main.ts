@@ -14,6 +14,7 @@
  * @module
  */
 
+import { fetchAbortably } from "../shared/fetch_abortably.ts";
 import { FencedError, KubeClient } from "../shared/kube/client.ts";
 import { inClusterAccess } from "../shared/kube/in_cluster.ts";
 import { HttpTransport, type KubeAccess } from "../shared/kube/transport.ts";
@@ -107,7 +108,7 @@ async function start(
   });
   const polls = new BrokerPolls({
     targets: () => targetsOf(observer, brokerUrls, options),
-    fetch,
+    fetch: fetchAbortably,
     onChange: replan,
     active: () => election.canWrite && observer.settled,
     everyMs: options.brokerPollSeconds * 1000,

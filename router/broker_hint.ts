@@ -17,7 +17,7 @@ export interface BrokerHintOptions {
   /** Base URL of a broker's internal listener, where no other one is named. */
   readonly url: string;
   /** `fetch`, or a stand-in. */
-  readonly fetch: typeof fetch;
+  readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
   /** Milliseconds since some point. */
   readonly now: () => number;
   /** Log of what failed. */

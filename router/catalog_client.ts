@@ -20,7 +20,7 @@ export interface FollowOptions {
   /** Ends the following. */
   readonly signal: AbortSignal;
   /** `fetch`, or a stand-in. */
-  readonly fetch: typeof fetch;
+  readonly fetch: (url: URL, init: RequestInit) => Promise<Response>;
   /** Waits between attempts. */
   readonly delay: Wait;
   /** Log of the connection. */

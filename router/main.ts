@@ -11,6 +11,7 @@ import type { Catalog } from "../shared/catalog.ts";
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { formatProblem } from "../shared/config/parse.ts";
 import { GatewayError } from "../shared/errors.ts";
+import { fetchAbortably } from "../shared/fetch_abortably.ts";
 import { serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
 import { type ProgramContext, runProgram } from "../shared/program.ts";
@@ -61,7 +62,7 @@ async function start(
     client,
     announce: createBrokerHint({
       url: options.catalogUrl.href,
-      fetch,
+      fetch: fetchAbortably,
       now: () => performance.now(),
       log,
     }),
@@ -106,7 +107,7 @@ async function start(
     onAttempt: attempted.resolve,
     onCatalog: (catalog) => state.setCatalog(catalog),
     signal: watching.signal,
-    fetch,
+    fetch: fetchAbortably,
     delay: waitOnTimer,
     log,
   });

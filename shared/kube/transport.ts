@@ -10,6 +10,8 @@
  * @module
  */
 
+import { fetchAbortably } from "../fetch_abortably.ts";
+
 /** Who we are to an API server, and how we know it. */
 export interface KubeCredentials {
   /** Headers that say who we are. */
@@ -60,7 +62,7 @@ export interface KubeTransport {
   close(): void;
 }
 
-/** Sends requests with `fetch`. */
+/** Sends requests with {@linkcode fetchAbortably}. */
 export class HttpTransport implements KubeTransport {
   readonly #access: KubeAccess;
   #client: Deno.HttpClient | undefined;
@@ -76,7 +78,7 @@ export class HttpTransport implements KubeTransport {
   async send(request: KubeRequest): Promise<Response> {
     const { method, path, headers, body, signal } = request;
     const credentials = await this.#access.credentials();
-    return await fetch(this.#access.server + path, {
+    return await fetchAbortably(this.#access.server + path, {
       method,
       headers: { ...headers, ...credentials.headers },
       ...(body === undefined ? {} : { body }),

@@ -6,6 +6,7 @@
  */
 
 import type { ServerConfig } from "../config/model.ts";
+import { fetchAbortably } from "../fetch_abortably.ts";
 import { readCertificates, type SecretIo } from "../config/secrets.ts";
 
 /** Sends requests to servers, over connections that are kept for reuse. */
@@ -28,7 +29,11 @@ export class HttpPool implements Disposable {
   async fetch(server: ServerConfig, init: RequestInit): Promise<Response> {
     const client = await this.#client(server);
     // A redirect could send credentials, or us, anywhere.
-    return await fetch(server.url, { ...init, client, redirect: "manual" });
+    return await fetchAbortably(server.url, {
+      ...init,
+      client,
+      redirect: "manual",
+    });
   }
 
   /** Closes idle connections; those in use close when they are done. */
