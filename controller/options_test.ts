@@ -2,9 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { describeOptions } from "../shared/options.ts";
 import { CONTROLLER_OPTIONS } from "./options.ts";
 
-Deno.test("docs/kubernetes.md names options that there are", async () => {
+Deno.test("manifests/README.md names options that there are", async () => {
   const text = await Deno.readTextFile(
-    new URL("../docs/kubernetes.md", import.meta.url),
+    new URL("../manifests/README.md", import.meta.url),
   );
   const [, table = ""] = text.split("## The controller's options");
   const named = table.split("\n## ")[0]?.match(/--[a-z][a-z-]*/g) ?? [];

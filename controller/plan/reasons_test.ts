@@ -7,9 +7,9 @@
 import { assertEquals } from "@std/assert";
 import { CONDITION_TYPES, REASONS } from "./reasons.ts";
 
-Deno.test("docs/conditions.md has every reason, in the table's order and words", async () => {
+Deno.test("manifests/CONDITIONS.md has every reason, in the table's order and words", async () => {
   const text = await Deno.readTextFile(
-    new URL("../../docs/conditions.md", import.meta.url),
+    new URL("../../manifests/CONDITIONS.md", import.meta.url),
   );
   const documented = text.split(/^### /m).slice(1).flatMap((section) => {
     const [condition = "", ...lines] = section.split("\n");

@@ -102,7 +102,9 @@ proves(
       const metrics = await controller.ask("/metrics") ?? "";
       assertStringIncludes(metrics, "mcp_gateway_controller_leading 1");
       // Those that users are told to watch are there.
-      const told = await Deno.readTextFile(`${PROJECT_DIR}/docs/kubernetes.md`);
+      const told = await Deno.readTextFile(
+        `${PROJECT_DIR}/manifests/README.md`,
+      );
       const names = new Set(told.match(/mcp_gateway_controller_\w+/g));
       assert(names.size > 3);
       for (const name of names) assertStringIncludes(metrics, `\n${name}`);
