@@ -20,7 +20,6 @@ import type { KeyRing } from "../../shared/sessions/keys.ts";
 import { seal, type SealedPlace, unseal } from "../../shared/sessions/seal.ts";
 import type { Listener } from "../../shared/sessions/sessions.ts";
 import type { RequestCaller } from "../caller.ts";
-import type { Handler } from "../handler.ts";
 
 /** Path on a broker's internal listener that takes what is another's. */
 export const FORWARDED_PATH = "/forwarded";
@@ -160,7 +159,7 @@ export async function forwardToOwner(
  */
 export async function serveForwarded(
   request: Request,
-  handler: Handler,
+  handler: (request: Request) => Promise<Response>,
   keys: KeyRing,
   now: number,
 ): Promise<Response> {
