@@ -48,7 +48,10 @@ export interface Plan {
   readonly keep: readonly string[];
   /** The status of each object of ours. */
   readonly statuses: readonly StatusPlan[];
-  /** Registrations that are ours, `namespace/name`: for the next plan. */
+  /**
+   * Registrations that are ours, or were and have not been told otherwise yet,
+   * `namespace/name`: for the next plan.
+   */
   readonly taken: ReadonlySet<string>;
 }
 
@@ -77,6 +80,12 @@ export function plan(world: World): Plan {
     ),
     ({ one }): Server => one.server,
   );
+  // Said until its status has it, and never again: another controller may take
+  // it from there.
+  const released = world.registrations.filter((one) =>
+    world.taken.has(keyOf(one.meta)) && !one.meta.deleting &&
+    !isTaken(one, world)
+  ).map((one) => releasedStatus(one, world));
   return {
     gateways: gateways.map((one) => one.plan),
     attachments: gateways.flatMap((one) => one.attachments),
@@ -96,12 +105,13 @@ export function plan(world: World): Plan {
       ...virtualServers.map((one) =>
         virtualStatus(one, gateways, reports, world)
       ),
-      // Said once: another controller may take it from here.
-      ...world.registrations.filter((one) =>
-        world.taken.has(keyOf(one.meta)) && !one.meta.deleting &&
-        !isTaken(one, world)
-      ).map((one) => releasedStatus(one, world)),
+      ...released,
     ],
-    taken: new Set(servers.map(({ name }) => name)),
+    taken: new Set([
+      ...servers.map(({ name }) => name),
+      ...released.filter(({ changed }) => changed).map(({ meta }) =>
+        keyOf(meta)
+      ),
+    ]),
   };
 }

@@ -1192,3 +1192,23 @@ Deno.test("plan() changes nothing about its objects when only the world's order 
   const made = JSON.stringify(plan(worldWith(objects)));
   assertEquals(JSON.stringify(plan(worldWith(objects.toReversed()))), made);
 });
+
+Deno.test("a registration that is selected no more is told so until its status says it, and then never again", () => {
+  const around = { settings: { selector: [{ kind: "exists", key: "mcp" }] } };
+  const first = planWith("", { ...around, taken: ["team/weather"] } as Around);
+  assertEquals([...first.taken], ["team/weather"]);
+  // Nobody has written it yet: another plan came first.
+  const again = planWith("", { ...around, taken: [...first.taken] } as Around);
+  assertEquals(statusOf(again, WEATHER).changed, true);
+  // Its status says so now.
+  const { status } = statusOf(again, WEATHER);
+  const told = planWith(
+    JSON.stringify({
+      kind: "MCPServerRegistration",
+      metadata: { namespace: "team", name: "weather" },
+      status,
+    }),
+    { ...around, taken: [...again.taken] } as Around,
+  );
+  assertEquals([...told.taken], []);
+});
