@@ -6,10 +6,7 @@
  * @module
  */
 
-import {
-  HELD_STREAMS_PATH,
-  type HeldStreamHint,
-} from "../shared/held_streams.ts";
+import { type HeldStreamHint, postHint } from "../shared/held_streams.ts";
 import type { Logger } from "../shared/log.ts";
 
 /** What telling works with. */
@@ -24,8 +21,6 @@ export interface BrokerHintOptions {
   readonly log: Logger;
 }
 
-/** Milliseconds that the broker may take. */
-const TIMEOUT_MS = 1_500;
 /** Milliseconds for which a broker that was not there is not asked again. */
 const PAUSE_MS = 5_000;
 /** Brokers that are remembered for that: those of before are gone for good. */
@@ -41,13 +36,7 @@ export function createBrokerHint(
     paused.delete(url);
     const hint: HeldStreamHint = { session, server };
     try {
-      const response = await fetch(new URL(HELD_STREAMS_PATH, url), {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(hint),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      await response.body?.cancel();
+      await postHint(fetch, url, hint);
     } catch (error) {
       // One that is slow is there.
       if (!isTimeout(error)) {

@@ -18,3 +18,27 @@ export interface HeldStreamHint {
   /** Name of the server. */
   readonly server: string;
 }
+
+/** Milliseconds that the broker may take. */
+const TIMEOUT_MS = 1_500;
+
+/**
+ * Tells a broker, and waits until it has answered, whatever that is.
+ *
+ * @param url Base URL of its internal listener.
+ * @throws {DOMException} `TimeoutError` where it is slow.
+ * @throws {TypeError} If it cannot be reached.
+ */
+export async function postHint(
+  fetch: (url: URL, init: RequestInit) => Promise<Response>,
+  url: string,
+  hint: HeldStreamHint,
+): Promise<void> {
+  const response = await fetch(new URL(HELD_STREAMS_PATH, url), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(hint),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  await response.body?.cancel();
+}

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { drop } from "../../shared/upstream/http_answers.ts";
 import { readBody } from "../../shared/body.ts";
 import { type Refusal, replyToRefusal } from "../../shared/errors.ts";
 import { SERVER_JSON } from "../../shared/jsonrpc/json_limits.ts";
@@ -281,8 +282,4 @@ function isSameId(one: string, other: string): boolean {
   if (one === other) return true;
   const [a, b] = [JSON.parse(one), JSON.parse(other)];
   return a === b && (typeof a !== "number" || Number.isSafeInteger(a));
-}
-
-async function drop(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => {});
 }

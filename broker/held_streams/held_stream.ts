@@ -16,6 +16,7 @@
  * @module
  */
 
+import { drop } from "../../shared/upstream/http_answers.ts";
 import { LAST_EVENT_HEADER } from "../../shared/headers.ts";
 import type { Logger } from "../../shared/log.ts";
 import { readEvents, type ServerEvent } from "../../shared/sse/read_events.ts";
@@ -236,7 +237,7 @@ export class HeldStream {
 
   async #refused(response: Response): Promise<Attempt> {
     const { status } = response;
-    await response.body?.cancel().catch(() => {});
+    await drop(response);
     if (LATER.includes(status)) return { kind: "again", useful: false };
     // One that falters keeps nobody waiting.
     this.#settle();

@@ -7,10 +7,7 @@
  */
 
 import { readBody } from "../../shared/body.ts";
-import {
-  HELD_STREAMS_PATH,
-  type HeldStreamHint,
-} from "../../shared/held_streams.ts";
+import { type HeldStreamHint, postHint } from "../../shared/held_streams.ts";
 import type { Logger } from "../../shared/log.ts";
 import { isObject } from "../../shared/jsonrpc/parsed.ts";
 import type { HeldStreams } from "./held_streams.ts";
@@ -35,9 +32,6 @@ export async function serveHint(
   return new Response(null, { status: known ? 204 : 404 });
 }
 
-/** Milliseconds that another broker may take. */
-const TIMEOUT_MS = 1_500;
-
 /**
  * Tells another broker, at which a client listens. A courtesy: it looks by
  * itself, later. Never rejects.
@@ -51,13 +45,7 @@ export async function sendHint(
   log: Logger,
 ): Promise<void> {
   try {
-    const response = await fetch(new URL(HELD_STREAMS_PATH, url), {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(hint),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    await response.body?.cancel();
+    await postHint(fetch, url, hint);
   } catch (error) {
     const { server } = hint;
     log.debug("broker not told of a subscription", { server, error });

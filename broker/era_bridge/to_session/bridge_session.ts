@@ -15,6 +15,7 @@
  * @module
  */
 
+import { drop } from "../../../shared/upstream/http_answers.ts";
 import { LAST_EVENT_HEADER } from "../../../shared/headers.ts";
 import { POST_ACCEPT } from "../../../shared/accept.ts";
 import type { ServerConfig } from "../../../shared/config/model.ts";
@@ -588,10 +589,6 @@ async function end(
 ): Promise<void> {
   // The server forgets it by itself, sooner or later.
   await exchange.delete({ signal: NEVER, timeoutMs: pingMs }).catch(() => {});
-}
-
-async function drop(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => {});
 }
 
 /** Names what kept a session from being opened; no call was run. */

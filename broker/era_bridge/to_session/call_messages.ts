@@ -14,6 +14,7 @@
  * @module
  */
 
+import { drop } from "../../../shared/upstream/http_answers.ts";
 import { joinBytes } from "../../../shared/bytes.ts";
 import { GatewayError } from "../../../shared/errors.ts";
 import { errorText } from "../../../shared/error_text.ts";
@@ -180,8 +181,4 @@ function tooLarge(server: string): GatewayError {
     kind: "invalid answer",
     detail: `${server}: its answers are too large`,
   });
-}
-
-async function drop(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => {});
 }
