@@ -43,15 +43,23 @@ export async function fetchAbortably(
   });
 }
 
+/**
+ * Bytes that are read at once where the reader brings no buffer; with one of
+ * its own, a stream that is open and silent holds no more than that.
+ */
+const CHUNK_BYTES = 64 * 1024;
+
 /** The same bytes, until the signal aborts. */
 function endingWith(
   signal: AbortSignal,
   body: ReadableStream<Uint8Array>,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
+  const reader = body.getReader({ mode: "byob" });
   let onAbort = () => {};
   const release = () => signal.removeEventListener("abort", onAbort);
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+  return new ReadableStream({
+    type: "bytes",
+    autoAllocateChunkSize: CHUNK_BYTES,
     start(controller) {
       onAbort = () => {
         controller.error(signal.reason);
@@ -62,15 +70,20 @@ function endingWith(
       else signal.addEventListener("abort", onAbort, { once: true });
     },
     async pull(controller) {
+      // There always is one: see autoAllocateChunkSize.
+      const request = controller.byobRequest!;
+      const { buffer, byteOffset, byteLength } = request.view!;
       try {
-        const { done, value } = await reader.read();
+        const { done, value } = await reader.read(
+          new Uint8Array(buffer, byteOffset, byteLength),
+        );
         if (signal.aborted) return;
-        if (!done) {
-          controller.enqueue(value as Uint8Array<ArrayBuffer>);
-          return;
+        if (done) {
+          release();
+          controller.close();
         }
-        release();
-        controller.close();
+        // At the end too: who reads gets its buffer back.
+        if (value !== undefined) request.respondWithNewView(value);
       } catch (error) {
         release();
         if (!signal.aborted) throw error;
@@ -80,5 +93,5 @@ function endingWith(
       release();
       await reader.cancel(reason);
     },
-  }, { highWaterMark: 0 });
+  });
 }

@@ -110,3 +110,37 @@ Deno.test("fetchAbortably() lets a body go that nobody wants", async () => {
   await response.body!.cancel();
   await server.shutdown();
 });
+
+Deno.test("fetchAbortably() reads into the reader's own buffer: a silent stream holds no larger one", async () => {
+  const server = startStream();
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const ending = new AbortController();
+  const { body } = await fetchAbortably(url, { signal: ending.signal });
+  const reader = body!.getReader({ mode: "byob" });
+  const first = await reader.read(new Uint8Array(1_000));
+  assertEquals(first.value?.buffer.byteLength, 1_000);
+  assertEquals([...first.value!], [0x3a, 0x0a]);
+  const waiting = reader.read(new Uint8Array(first.value!.buffer));
+  ending.abort();
+  await assertRejects(() => waiting, DOMException, "aborted");
+  await server.shutdown();
+});
+
+Deno.test("fetchAbortably() tells the end of a body to a reader with its own buffer", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("0123456789"),
+  );
+  const { body } = await fetchAbortably(
+    `http://127.0.0.1:${server.addr.port}/`,
+    { signal: new AbortController().signal },
+  );
+  const reader = body!.getReader({ mode: "byob" });
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read(new Uint8Array(4));
+    if (done) break;
+    text += new TextDecoder().decode(value);
+  }
+  assertEquals(text, "0123456789");
+});
