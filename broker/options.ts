@@ -6,6 +6,8 @@
 
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
 import { LIMITS } from "../shared/limits.ts";
+import type { OptionTable } from "../shared/options.ts";
+import { READY_OPTIONS } from "../shared/ready_command.ts";
 
 /** Rows of the broker's table for `parseOptions`. */
 export const BROKER_OPTIONS = {
@@ -62,3 +64,9 @@ export const BROKER_OPTIONS = {
     help: "How many tools, prompts or resources a client is given at once",
   },
 } as const;
+
+/** Every table of options: the broker's own, and those of its commands. */
+export const BROKER_TABLES: readonly OptionTable[] = [
+  BROKER_OPTIONS,
+  READY_OPTIONS,
+];

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { runCommandLine } from "../shared/command_line.ts";
 import { fetchAbortably } from "../shared/fetch_abortably.ts";
 import { FencedError, KubeClient } from "../shared/kube/client.ts";
 import { inClusterAccess } from "../shared/kube/in_cluster.ts";
@@ -21,9 +22,10 @@ import { HttpTransport, type KubeAccess } from "../shared/kube/transport.ts";
 import { type Readiness, serveInternal } from "../shared/internal_server.ts";
 import { type Lifecycle, runUntilSignal } from "../shared/lifecycle.ts";
 import { createLogger, type Logger } from "../shared/log.ts";
-import { type OptionValues, parseOptions } from "../shared/options.ts";
+import type { OptionValues } from "../shared/options.ts";
+import { readyCommand } from "../shared/ready_command.ts";
 import { addProcessMetrics, Metrics } from "../shared/telemetry.ts";
-import { describeVersion, VERSION } from "../shared/version.ts";
+import { VERSION } from "../shared/version.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import { carryOut } from "./carry_out.ts";
 import { Applier } from "./kube/apply.ts";
@@ -402,27 +404,24 @@ async function run(options: Options): Promise<number> {
 const NAME = "controller";
 
 async function main(): Promise<number> {
-  const outcome = parseOptions(CONTROLLER_OPTIONS, Deno.args, Deno.env, {
-    program: NAME,
-    summary:
-      "Configures the gateway from what Kubernetes says, and says there " +
-      "what became of it",
-  });
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(describeVersion(NAME));
-      return 0;
-    case "invalid":
-      for (const problem of outcome.problems) console.error(problem);
-      return 2;
-    case "options":
-      return await run(outcome.values);
-    default:
-      return outcome satisfies never;
-  }
+  return await runCommandLine(
+    {
+      program: NAME,
+      summary:
+        "Configures the gateway from what Kubernetes says, and says there " +
+        "what became of it",
+      options: CONTROLLER_OPTIONS,
+      commands: [readyCommand(CONTROLLER_OPTIONS.internalListen)],
+      // Its configuration are objects of Kubernetes, checked by the API server.
+      elsewhere: {
+        check: "that of router or broker",
+        "envoy-config": "that of the router",
+      },
+      run,
+    },
+    Deno.args,
+    Deno.env,
+  );
 }
 
 if (import.meta.main) Deno.exit(await main());

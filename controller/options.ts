@@ -8,6 +8,8 @@ import { COMMON_OPTIONS } from "../shared/common_options.ts";
 import { isObjectName } from "../shared/config/kube_source.ts";
 import { parseSelector } from "./plan/selector.ts";
 import { errorText } from "../shared/error_text.ts";
+import type { OptionTable } from "../shared/options.ts";
+import { READY_OPTIONS } from "../shared/ready_command.ts";
 
 /** Rows of the controller's table for `parseOptions`. */
 export const CONTROLLER_OPTIONS = {
@@ -120,6 +122,12 @@ export const CONTROLLER_OPTIONS = {
   logFormat: COMMON_OPTIONS.logFormat,
   drainSeconds: COMMON_OPTIONS.drainSeconds,
 } as const;
+
+/** Every table of options: the controller's own, and those of its commands. */
+export const CONTROLLER_TABLES: readonly OptionTable[] = [
+  CONTROLLER_OPTIONS,
+  READY_OPTIONS,
+];
 
 function checkSelector(text: string): string | undefined {
   try {

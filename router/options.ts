@@ -5,6 +5,8 @@
  */
 
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
+import type { OptionTable } from "../shared/options.ts";
+import { READY_OPTIONS } from "../shared/ready_command.ts";
 
 /** Rows of the router's table for `parseOptions`. */
 export const ROUTER_OPTIONS = {
@@ -37,3 +39,9 @@ export const ROUTER_OPTIONS = {
     help: "The broker's internal listener, asked who owns unprefixed names",
   },
 } as const;
+
+/** Every table of options: the router's own, and those of its commands. */
+export const ROUTER_TABLES: readonly OptionTable[] = [
+  ROUTER_OPTIONS,
+  READY_OPTIONS,
+];

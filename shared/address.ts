@@ -96,3 +96,31 @@ export function formatAddress(address: Address): string {
     ? `[${address.host}]:${address.port}`
     : `${address.host}:${address.port}`;
 }
+
+/**
+ * Where a listener is reached from this machine: one that listens everywhere,
+ * on loopback.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { reachableAt } from "./address.ts";
+ *
+ * assertEquals(reachableAt({ kind: "tcp", host: "0.0.0.0", port: 1 }), {
+ *   kind: "tcp",
+ *   host: "127.0.0.1",
+ *   port: 1,
+ * });
+ * ```
+ */
+export function reachableAt(address: Address): Address {
+  if (address.kind === "unix") return address;
+  switch (address.host) {
+    case "0.0.0.0":
+      return { ...address, host: "127.0.0.1" };
+    case "::":
+      return { ...address, host: "::1" };
+    default:
+      return address;
+  }
+}

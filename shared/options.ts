@@ -36,6 +36,7 @@
  */
 
 import { type Address, parseAddress } from "./address.ts";
+import { nearestName } from "./nearest_name.ts";
 
 export type { Address, TcpAddress, UnixAddress } from "./address.ts";
 
@@ -182,6 +183,20 @@ export interface ProgramDescription {
   /** Its name on the command line. */
   readonly program: string;
   /** What it is for, in a sentence. */
+  readonly summary: string;
+  /** What may stand on its command line besides options: `[FILE]`. */
+  readonly operands?: string;
+  /** What else it does when the first argument says so. */
+  readonly commands?: readonly CommandDescription[];
+}
+
+/** What help says about a command of a program. */
+export interface CommandDescription {
+  /** The first argument that asks for it. */
+  readonly name: string;
+  /** What may follow besides options: `[FILE]`. */
+  readonly operands?: string;
+  /** What it does, in a sentence without a final stop. */
   readonly summary: string;
 }
 
@@ -337,39 +352,6 @@ function unknownFlag(
     : `Unknown option --${name}: did you mean --${nearest}?`;
 }
 
-/** The name that fewest edits lead to, if they are few for its length. */
-function nearestName(
-  name: string,
-  candidates: readonly string[],
-): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of candidates) {
-    // Half a name is a better guess than many edits.
-    const distance = name.length >= 3 && candidate.startsWith(name)
-      ? 1
-      : editDistance(name.slice(0, 64), candidate);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 0; i < a.length; i++) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const replaced = row[j]! + (a[i] === b[j] ? 0 : 1);
-      next.push(Math.min(replaced, row[j + 1]! + 1, next[j]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
 type Parsed = { readonly value: unknown } | { readonly problem: string };
 
 function parseValue(option: Option, text: string): Parsed {
@@ -500,7 +482,18 @@ function helpText(table: OptionTable, about?: ProgramDescription): string {
   if (about !== undefined) {
     lines.push(...wrap(about.summary, HELP_WIDTH), "");
   }
-  lines.push(`Usage: ${about?.program ?? "gateway"} [OPTIONS]`, "", "Options:");
+  const program = about?.program ?? "gateway";
+  const operands = about?.operands === undefined ? "" : ` ${about.operands}`;
+  lines.push(`Usage: ${program} [OPTIONS]${operands}`, "");
+  if (about?.commands !== undefined && about.commands.length > 0) {
+    lines.push(`Commands, each with a --help of its own:`);
+    for (const { name, operands = "", summary } of about.commands) {
+      lines.push(`  ${`${program} ${name} ${operands}`.trimEnd()}`);
+      lines.push(...indented(summary));
+    }
+    lines.push("");
+  }
+  lines.push("Options:");
   for (const row of describeOptions(table)) {
     if (row.flag === undefined) continue;
     lines.push(`  ${row.flag}`, ...describeRow(row, `[env: ${row.env}]`));
@@ -525,7 +518,11 @@ function describeRow(row: OptionRow, env: string): string[] {
     row.default === undefined ? "" : `[default: ${row.default}]`,
     env,
   ].filter((part) => part !== "");
-  return wrap(parts.join(" "), HELP_WIDTH - HELP_INDENT)
+  return indented(parts.join(" "));
+}
+
+function indented(text: string): string[] {
+  return wrap(text, HELP_WIDTH - HELP_INDENT)
     .map((line) => " ".repeat(HELP_INDENT) + line);
 }
 

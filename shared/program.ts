@@ -5,23 +5,20 @@
  * @module
  */
 
+import { CHECK_COMMAND } from "./check_command.ts";
+import { type Command, runCommandLine } from "./command_line.ts";
 import type { COMMON_OPTIONS } from "./common_options.ts";
 import { type ConfigSource, openSource } from "./config/open_source.ts";
 import type { SecretIo } from "./config/secrets.ts";
 import { type Lifecycle, runUntilSignal } from "./lifecycle.ts";
 import { createLogger, type Logger } from "./log.ts";
-import {
-  type Environment,
-  type OptionTable,
-  type OptionValues,
-  parseOptions,
-} from "./options.ts";
+import type { Environment, OptionTable, OptionValues } from "./options.ts";
+import { type InternalListen, readyCommand } from "./ready_command.ts";
 import { type KeyRing, loadKeyRing } from "./sessions/keys.ts";
 import { openStore } from "./sessions/open_store.ts";
 import type { SessionStore } from "./sessions/store.ts";
 import { watchedStore } from "./sessions/watched_store.ts";
 import { addProcessMetrics, Metrics } from "./telemetry.ts";
-import { describeVersion } from "./version.ts";
 
 /** A program: what it is called, what it takes, what it does. */
 export interface Program<T extends OptionTable> {
@@ -31,6 +28,8 @@ export interface Program<T extends OptionTable> {
   readonly summary: string;
   /** Its options, the common ones among them. */
   readonly options: T;
+  /** What else it does; `check` and `ready` are there already. */
+  readonly commands?: readonly Command[];
   /** Starts it; see {@linkcode runUntilSignal}. */
   readonly start: (context: ProgramContext<T>) => Promise<void>;
 }
@@ -60,32 +59,31 @@ export interface ProgramContext<T extends OptionTable> {
  * something failed, 2 for options that cannot be used.
  */
 export async function runProgram<
-  const T extends OptionTable & typeof COMMON_OPTIONS,
+  const T extends
+    & OptionTable
+    & typeof COMMON_OPTIONS
+    & { readonly internalListen: InternalListen },
 >(
   program: Program<T>,
   args: readonly string[],
   env: Environment,
 ): Promise<number> {
-  const { name, summary } = program;
-  const outcome = parseOptions(program.options, args, env, {
-    program: name,
-    summary,
-  });
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(describeVersion(name));
-      return 0;
-    case "invalid":
-      for (const problem of outcome.problems) console.error(problem);
-      return 2;
-    case "options":
-      return await run(program, outcome.values, env);
-    default:
-      return outcome satisfies never;
-  }
+  const { name, summary, options, commands } = program;
+  return await runCommandLine(
+    {
+      program: name,
+      summary,
+      options,
+      commands: [
+        CHECK_COMMAND,
+        readyCommand(options.internalListen),
+        ...commands ?? [],
+      ],
+      run: (values) => run(program, values, env),
+    },
+    args,
+    env,
+  );
 }
 
 async function run<T extends OptionTable & typeof COMMON_OPTIONS>(

@@ -165,14 +165,16 @@ export async function variablesOf(program: ExecutableName): Promise<string[]> {
   const exports: Readonly<Record<string, unknown>> = await import(
     `file://${PROJECT_DIR}/${module}`
   );
-  const table = exports[name];
-  if (typeof table !== "object" || table === null) {
+  const tables = exports[name];
+  if (!Array.isArray(tables) || tables.length === 0) {
     throw new BuildError(
       `Cannot tell the options of ${program}: ${module} exports no ${name}`,
       "correct the program's recipe",
     );
   }
-  return environmentNames(table as OptionTable);
+  return [
+    ...new Set((tables as readonly OptionTable[]).flatMap(environmentNames)),
+  ];
 }
 
 /** Short hash of the commit, `-changed` where files differ; else `unknown`. */

@@ -39,7 +39,10 @@ export const SYSTEM_DIRECTORIES: Directories = {
 export interface Recipe {
   /** Main module, from the project's folder. */
   readonly main: string;
-  /** Where its options are: a module, from the project's folder, and an export. */
+  /**
+   * Where its options are: a module, from the project's folder, and an export,
+   * the tables of the program and of its commands.
+   */
   readonly options: { readonly module: string; readonly name: string };
   /** Directories that it reads. */
   readonly read: readonly (keyof Directories)[];
@@ -61,7 +64,7 @@ const YAML_VARIABLES = ["LOG_STREAM", "LOG_TOKENS"];
 export const RECIPES: Readonly<Record<ExecutableName, Recipe>> = {
   router: {
     main: "router/main.ts",
-    options: { module: "router/options.ts", name: "ROUTER_OPTIONS" },
+    options: { module: "router/options.ts", name: "ROUTER_TABLES" },
     read: ["config", "secrets", "serviceAccount", "state", "sockets"],
     write: ["state", "sockets"],
     unset: [
@@ -83,14 +86,14 @@ export const RECIPES: Readonly<Record<ExecutableName, Recipe>> = {
   },
   broker: {
     main: "broker/main.ts",
-    options: { module: "broker/options.ts", name: "BROKER_OPTIONS" },
+    options: { module: "broker/options.ts", name: "BROKER_TABLES" },
     read: ["config", "secrets", "serviceAccount", "state", "sockets"],
     write: ["state", "sockets"],
     unset: YAML_VARIABLES,
   },
   controller: {
     main: "controller/main.ts",
-    options: { module: "controller/options.ts", name: "CONTROLLER_OPTIONS" },
+    options: { module: "controller/options.ts", name: "CONTROLLER_TABLES" },
     read: ["serviceAccount"],
     write: [],
     unset: YAML_VARIABLES,
