@@ -24,6 +24,7 @@ const STEPS: readonly Step[] = [
   { task: "test:conformance", timeoutMs: 15 * MINUTE },
   { task: "test:stores", timeoutMs: 5 * MINUTE },
   { task: "test:executables", timeoutMs: 10 * MINUTE },
+  { task: "test:bench", timeoutMs: 10 * MINUTE },
   // The first time on a machine, it builds an API server, istiod and Envoy
   // Gateway from their sources.
   { task: "test:control-plane", timeoutMs: 60 * MINUTE },

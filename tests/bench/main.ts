@@ -1,0 +1,109 @@
+/**
+ * `deno task bench`: what the gateway costs, measured on this machine with a
+ * real Envoy, beside what it is compared with. `README.md` in this folder says
+ * what each cell is.
+ *
+ * @module
+ */
+
+import { defaultCacheDir } from "../../shared/local/envoy_binary.ts";
+import { type OptionValues, parseOptions } from "../../shared/options.ts";
+import { VERSION } from "../../shared/version.ts";
+import { findBenchTools } from "./bench_tools.ts";
+import { thisMachine } from "./machine.ts";
+import { BENCH_OPTIONS } from "./options.ts";
+import { type BenchResult, isMet } from "./results.ts";
+import { allCells, runCells } from "./run.ts";
+import { cellText } from "./text_table.ts";
+
+const ABOUT = {
+  program: "deno task bench",
+  summary: "Measures what the gateway costs, beside what it is compared with.",
+};
+
+/** Runs; resolves to the exit code: 1 where a request failed. */
+export async function main(args: readonly string[]): Promise<number> {
+  const outcome = parseOptions(BENCH_OPTIONS, args, Deno.env, ABOUT);
+  switch (outcome.kind) {
+    case "help":
+      console.log(outcome.text);
+      return 0;
+    case "version":
+      console.log(VERSION);
+      return 0;
+    case "invalid":
+      console.error(outcome.problems.join("\n"));
+      console.error("See --help");
+      return 2;
+    case "options":
+      return await bench(outcome.values, args);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+async function bench(
+  options: OptionValues<typeof BENCH_OPTIONS>,
+  args: readonly string[],
+): Promise<number> {
+  const only = new RegExp(options.only ?? "");
+  const cells = allCells().filter(({ name }) => only.test(name));
+  if (options.list) {
+    for (const { name, about } of cells) console.log(`${name}: ${about}`);
+    return 0;
+  }
+  if (cells.length === 0) {
+    console.error(
+      `Cannot measure: no cell matches ${options.only}. ` +
+        "Remedy: --list shows all names",
+    );
+    return 2;
+  }
+  const env = (name: string) => Deno.env.get(name);
+  const progress = (line: string) => console.error(line);
+  const tools = await findBenchTools({
+    cacheDir: defaultCacheDir(env),
+    env,
+    progress,
+  });
+  const rounds = options.smoke ? 1 : options.rounds;
+  const roundMs = options.smoke ? 50 : options.roundMs;
+  const about = {
+    at: new Date().toISOString(),
+    command: ["deno task bench", ...args].join(" "),
+    machine: await thisMachine(),
+    rounds,
+    roundMs,
+  };
+  const results = await runCells(cells, {
+    tools,
+    rounds,
+    roundMs,
+    smoke: options.smoke,
+    progress,
+    onResult: (result) => console.log(`${cellText(result)}\n`),
+  });
+  const whole: BenchResult = { ...about, cells: results };
+  if (options.json !== undefined) {
+    await Deno.writeTextFile(
+      options.json,
+      `${JSON.stringify(whole, null, 2)}\n`,
+    );
+  }
+  return conclude(whole);
+}
+
+/** Says the last words. */
+function conclude({ cells, rounds, roundMs }: BenchResult): number {
+  const figures = cells.flatMap(({ figures }) => figures);
+  const missed = figures.filter((figure) => isMet(figure) === false).length;
+  const goals = figures.filter(({ target }) => target !== undefined).length;
+  const failures = cells.reduce((sum, { failures }) => sum + failures, 0);
+  console.log(
+    `${cells.length} cells, ${rounds} rounds of ${roundMs} ms; ` +
+      `${goals - missed} of ${goals} goals met; ${failures} failed requests`,
+  );
+  return failures === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
