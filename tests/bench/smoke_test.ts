@@ -21,7 +21,7 @@ Deno.test({
     const results = await runCells(cells, {
       tools: found.tools,
       rounds: 1,
-      roundMs: 50,
+      roundMs: 160,
       smoke: true,
       progress: () => {},
     });
