@@ -15,7 +15,7 @@
  */
 
 import type { GatewayConfig } from "../config/model.ts";
-import { type EnvoyServers, joinServers } from "./envoy_files.ts";
+import { type EnvoyServers, joinServers } from "../envoy/files.ts";
 
 /** A configuration and what goes to whom. */
 export interface Candidate {

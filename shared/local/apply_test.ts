@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { ServerConfig } from "../config/model.ts";
 import { applyConfig, type ApplySteps, type Candidate } from "./apply.ts";
-import type { EnvoyServers } from "./envoy_files.ts";
+import type { EnvoyServers } from "../envoy/files.ts";
 
 function candidate(version: string, ...names: string[]): Candidate {
   return {

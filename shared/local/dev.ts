@@ -12,7 +12,7 @@ import { type Status, STATUS_PATH } from "../status.ts";
 import { VERSION } from "../version.ts";
 import { DEV_OPTIONS } from "./dev_options.ts";
 import { defaultCacheDir } from "./envoy_binary.ts";
-import { replaceFile } from "./envoy_files.ts";
+import { replaceFile } from "../envoy/files.ts";
 import {
   type LocalGateway,
   PortTakenError,
@@ -22,7 +22,7 @@ import { isPortFree } from "./ports.ts";
 import { type Samples, startSamples } from "./samples/samples.ts";
 import { clientEntry, curlLine } from "./snippets.ts";
 import { isSettled, statusKey, statusTable } from "./status_table.ts";
-import { delay } from "./wait.ts";
+import { delay } from "../wait.ts";
 
 const ABOUT = {
   program: "deno task dev",

@@ -16,9 +16,9 @@ import {
 } from "../envoy/options.ts";
 import type { LogFormat, Logger, LogLevel } from "../log.ts";
 import { applyConfig, type ApplySteps, type Candidate } from "./apply.ts";
-import { EnvoyAdmin } from "./envoy_admin.ts";
+import { EnvoyAdmin } from "../envoy/admin.ts";
 import { defaultCacheDir, findEnvoy } from "./envoy_binary.ts";
-import { EnvoyFiles, envoyServers, replaceFile } from "./envoy_files.ts";
+import { EnvoyFiles, envoyServers, replaceFile } from "../envoy/files.ts";
 import { freePort, isPortFree, releasePort } from "./ports.ts";
 import { type Crash, LocalProcess, type RestartPolicy } from "./processes.ts";
 import { configInForce, programArgs, programReady } from "./programs.ts";

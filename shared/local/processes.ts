@@ -10,7 +10,7 @@
  */
 
 import { TextLineStream } from "./text_lines.ts";
-import { delay } from "./wait.ts";
+import { delay } from "../wait.ts";
 
 /** What to run, and how to look after it. */
 export interface ProcessSpec {

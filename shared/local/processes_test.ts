@@ -10,7 +10,7 @@ import {
   ProcessError,
   type ProcessSpec,
 } from "./processes.ts";
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../wait.ts";
 
 const DEADLINE_MS = 20_000;
 

@@ -6,7 +6,7 @@
  */
 
 import { STATUS_PATH } from "../status.ts";
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../wait.ts";
 
 /** A program of the gateway. */
 export type ProgramName = "router" | "broker";

@@ -11,8 +11,8 @@ import {
   type EnvoyOptions,
   envoyOptions,
 } from "../../shared/envoy/options.ts";
-import { EnvoyAdmin } from "../../shared/local/envoy_admin.ts";
-import { EnvoyFiles, envoyServers } from "../../shared/local/envoy_files.ts";
+import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
+import { EnvoyFiles, envoyServers } from "../../shared/envoy/files.ts";
 import { freePort, releasePort } from "../../shared/local/ports.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
 

@@ -12,7 +12,7 @@ import type {
   LoggingLevel,
   Tool,
 } from "@modelcontextprotocol/sdk/types.js";
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 import { EMBEDDED, PIXEL_PNG, SILENCE_WAV } from "./fixture_contents.ts";
 import type { FixtureLists } from "./fixture_lists.ts";
 

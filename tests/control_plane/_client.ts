@@ -16,7 +16,7 @@ import {
   RequestContext,
 } from "@kubernetes/client-node";
 import { parseAllDocuments } from "yaml";
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 
 const ESTABLISHED_MS = 20_000;
 

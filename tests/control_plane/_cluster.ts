@@ -11,7 +11,7 @@ import { generateKeyPairSync } from "node:crypto";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { freePort, releasePort } from "../../shared/local/ports.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
-import { waitFor } from "../../shared/local/wait.ts";
+import { waitFor } from "../../shared/wait.ts";
 import { KubeClient, kubeConfig } from "./_client.ts";
 import type { KubeTools } from "./_kube_tools.ts";
 

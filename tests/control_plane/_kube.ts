@@ -13,7 +13,7 @@ import {
   type KubeRequest,
   type KubeTransport,
 } from "../../shared/kube/transport.ts";
-import { waitFor } from "../../shared/local/wait.ts";
+import { waitFor } from "../../shared/wait.ts";
 import type { Logger } from "../../shared/log.ts";
 import { waitOnTimer } from "../../shared/wait_on_timer.ts";
 import type { Cluster } from "./_cluster.ts";

@@ -11,7 +11,7 @@
  */
 
 import { LocalProcess } from "../../shared/local/processes.ts";
-import { waitFor } from "../../shared/local/wait.ts";
+import { waitFor } from "../../shared/wait.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
 import { proves, shared } from "../support/proves.ts";
 import { NoToolsError } from "./_go_tools.ts";

@@ -9,7 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { CONTENT_GENERATION } from "../../controller/kube/apply.ts";
 import { KubeClient } from "../../shared/kube/client.ts";
 import { CONFIG_MAPS } from "../../shared/kube/object.ts";
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 import type { KubeObject } from "./_client.ts";
 import type { Cluster } from "./_cluster.ts";
 import {

@@ -7,7 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { waitFor } from "../../shared/local/wait.ts";
+import { waitFor } from "../../shared/wait.ts";
 import type { KubeObject } from "./_client.ts";
 import type { Cluster } from "./_cluster.ts";
 import {

@@ -15,7 +15,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 import { serveSessions } from "../../shared/local/samples/session_server.ts";
 import {
   type ScriptedRequest,

@@ -9,9 +9,9 @@
 import { parseConfig } from "../../shared/config/parse.ts";
 import { envoyOptions } from "../../shared/envoy/options.ts";
 import type { Directories } from "../../shared/local/build/permissions.ts";
-import { EnvoyAdmin } from "../../shared/local/envoy_admin.ts";
+import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
 import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
-import { EnvoyFiles, envoyServers } from "../../shared/local/envoy_files.ts";
+import { EnvoyFiles, envoyServers } from "../../shared/envoy/files.ts";
 import { freePort, releasePort } from "../../shared/local/ports.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
 import { type ProgramName, programReady } from "../../shared/local/programs.ts";

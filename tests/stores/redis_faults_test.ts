@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { GatewayError } from "../../shared/errors.ts";
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 import type {
   BackendServer,
   BackendSession,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { delay } from "../../shared/local/wait.ts";
+import { delay } from "../../shared/wait.ts";
 
 /** How long to wait. */
 export interface WaitOptions {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../wait.ts";
 
 /** Versions in force, and how many were refused. */
 export interface XdsState {

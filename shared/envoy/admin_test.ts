@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { EnvoyAdmin, parseXdsState, RejectedError } from "./envoy_admin.ts";
+import { EnvoyAdmin, parseXdsState, RejectedError } from "./admin.ts";
 
 const IDLE = {
   cds: "1",

@@ -1,5 +1,5 @@
 /**
- * The files that a local Envoy takes its configuration from, written by
+ * The files that an Envoy on this machine takes its configuration from, written by
  * rename. Decides nothing of their content.
  *
  * @module
@@ -8,21 +8,21 @@
 import type { GatewayConfig } from "../config/model.ts";
 import type { SecretIo } from "../config/secrets.ts";
 import { readCertificates } from "../config/secrets.ts";
-import { bootstrap } from "../envoy/bootstrap.ts";
+import { bootstrap } from "./bootstrap.ts";
 import {
   clusterDiscovery,
   clusters,
   listenerDiscovery,
   routeDiscovery,
-} from "../envoy/config.ts";
-import type { JsonObject } from "../envoy/json.ts";
-import type { Endpoint, EnvoyOptions } from "../envoy/options.ts";
+} from "./config.ts";
+import type { JsonObject } from "./json.ts";
+import type { Endpoint, EnvoyOptions } from "./options.ts";
 import {
   joinRouted,
   routeConfiguration,
   type RoutedServer,
   routedServers,
-} from "../envoy/route.ts";
+} from "./route.ts";
 
 /** What Envoy has to know of one configuration. */
 export interface EnvoyServers {
