@@ -1,11 +1,16 @@
 /**
- * `deno task test`: runs every check and every test one after the other,
- * shows their output as it comes and ends with one plain line that counts all
- * tests: `N passed, N failed`.
+ * `deno task test`: runs every check and every test, shows their output as it
+ * comes and ends with one plain line that counts all tests:
+ * `N passed, N failed`.
+ *
+ * First the gate, which keeps every core busy; then what is left in two lanes
+ * side by side, as most of it waits for something. Lines of a lane begin with
+ * its task.
  *
  * @module
  */
 
+import { TextLineStream } from "../../shared/local/text_lines.ts";
 import { PROJECT_DIR } from "./paths.ts";
 import { countTests, NO_TESTS, type TestCount } from "./summary.ts";
 
@@ -15,29 +20,40 @@ interface Step {
   readonly task: string;
   /** Milliseconds after which the step is ended and counts as failed. */
   readonly timeoutMs: number;
+  /** Set where it only prepares what others need: it has no tests. */
+  readonly prepares?: true;
 }
 
 const MINUTE = 60_000;
-const STEPS: readonly Step[] = [
+/** What runs alone, one after the other. */
+const FIRST: readonly Step[] = [
   { task: "ok", timeoutMs: 10 * MINUTE },
-  { task: "test:data-plane", timeoutMs: 20 * MINUTE },
-  { task: "test:conformance", timeoutMs: 15 * MINUTE },
-  { task: "test:stores", timeoutMs: 5 * MINUTE },
-  { task: "test:executables", timeoutMs: 10 * MINUTE },
-  { task: "test:bench", timeoutMs: 10 * MINUTE },
   // The first time on a machine, it builds an API server, istiod and Envoy
   // Gateway from their sources.
-  { task: "test:control-plane", timeoutMs: 60 * MINUTE },
+  { task: "prepare:control-plane", timeoutMs: 60 * MINUTE, prepares: true },
+];
+/** What runs side by side, each lane one after the other. */
+const LANES: readonly (readonly Step[])[] = [
+  [
+    { task: "test:data-plane", timeoutMs: 30 * MINUTE },
+  ],
+  [
+    { task: "test:control-plane", timeoutMs: 20 * MINUTE },
+    { task: "test:conformance", timeoutMs: 15 * MINUTE },
+    { task: "test:stores", timeoutMs: 10 * MINUTE },
+    { task: "test:executables", timeoutMs: 15 * MINUTE },
+    { task: "test:bench", timeoutMs: 10 * MINUTE },
+  ],
 ];
 
-interface Outcome {
-  readonly task: string;
+interface Outcome extends Step {
   readonly success: boolean;
   readonly count: TestCount;
   readonly seconds: number;
 }
 
-async function run({ task, timeoutMs }: Step): Promise<Outcome> {
+async function run(step: Step, prefix = ""): Promise<Outcome> {
+  const { task, timeoutMs } = step;
   console.log(`\n── deno task ${task}`);
   const startedAt = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
@@ -50,33 +66,40 @@ async function run({ task, timeoutMs }: Step): Promise<Outcome> {
     signal: AbortSignal.timeout(timeoutMs),
   }).spawn();
   const [stdout] = await Promise.all([
-    show(child.stdout, Deno.stdout),
-    show(child.stderr, Deno.stderr),
+    show(child.stdout, (line) => console.log(prefix + line)),
+    show(child.stderr, (line) => console.error(prefix + line)),
   ]);
   const { success } = await child.status;
   const seconds = Math.round((performance.now() - startedAt) / 1000);
-  return { task, success, count: countTests(stdout), seconds };
+  return { ...step, success, count: countTests(stdout), seconds };
 }
 
-/** Passes output on as it comes, and returns it. */
+/** Passes lines on as they come, and returns them. */
 async function show(
   from: ReadableStream<Uint8Array<ArrayBuffer>>,
-  to: { write(bytes: Uint8Array): Promise<number> },
+  print: (line: string) => void,
 ): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of from) {
-    text += decoder.decode(bytes, { stream: true });
-    for (let done = 0; done < bytes.length;) {
-      done += await to.write(bytes.subarray(done));
-    }
+  const lines: string[] = [];
+  const text = from.pipeThrough(new TextDecoderStream());
+  for await (const line of text.pipeThrough(new TextLineStream())) {
+    print(line);
+    lines.push(line);
   }
-  return text;
+  return lines.join("\n");
+}
+
+async function runLane(steps: readonly Step[]): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const step of steps) {
+    outcomes.push(await run(step, `${step.task.padEnd(18)} | `));
+  }
+  return outcomes;
 }
 
 async function main(): Promise<number> {
   const outcomes: Outcome[] = [];
-  for (const step of STEPS) outcomes.push(await run(step));
+  for (const step of FIRST) outcomes.push(await run(step));
+  outcomes.push(...(await Promise.all(LANES.map(runLane))).flat());
 
   console.log("");
   for (const { task, success, count, seconds } of outcomes) {
@@ -89,8 +112,8 @@ async function main(): Promise<number> {
     passed: sum.passed + count.passed,
     failed: sum.failed + count.failed,
   }), NO_TESTS);
-  const silent = outcomes.filter(({ count }) =>
-    count.passed + count.failed === 0
+  const silent = outcomes.filter(({ count, prepares }) =>
+    !prepares && count.passed + count.failed === 0
   );
   for (const { task } of silent) console.log(`${task}: no test ran`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
