@@ -14,11 +14,15 @@ import {
   CodeGeneratorResponseSchema,
   FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
+import { reachable } from "./reachable.ts";
 
 /** Pinned to the version of the run-time library; its own dependencies are in tools/deno.lock. */
 const PLUGIN = "npm:@bufbuild/protoc-gen-es@2.17.0";
 /** TypeScript that Deno takes as it is: imports end in `.ts`. */
 const PLUGIN_OPTIONS = "target=ts,import_extension=ts";
+
+/** What the TypeScript is for. */
+const SERVICE = "envoy/service/ext_proc/v3/external_processor.proto";
 
 /** Texts by path; paths are relative to `proto/` and use `/`. */
 export type Files = ReadonlyMap<string, string>;
@@ -97,7 +101,7 @@ async function printProtos(tools: URL): Promise<Printed> {
   }
 }
 
-/** Generates TypeScript for the printed files: text by path beneath `gen/`. */
+/** Generates TypeScript for what the service needs: text by path beneath `gen/`. */
 async function generateTypeScript(
   printed: Printed,
   tools: URL,
@@ -106,10 +110,12 @@ async function generateTypeScript(
     FileDescriptorSetSchema,
     Uint8Array.fromBase64(printed.descriptors),
   );
+  const protoFile = reachable(file, SERVICE);
   const request = create(CodeGeneratorRequestSchema, {
-    fileToGenerate: Object.keys(printed.files).sort(),
+    fileToGenerate: protoFile.map(({ name }) => name)
+      .filter((name) => name in printed.files).sort(),
     parameter: PLUGIN_OPTIONS,
-    protoFile: file,
+    protoFile,
   });
   const output = await run(Deno.execPath(), [
     "run",
