@@ -85,7 +85,9 @@ export async function buildPrograms(
   const { deno, denort } = await compilerOf(options);
   const commit = options.commit ?? await gitCommit(PROJECT_DIR);
   await Deno.mkdir(options.out, { recursive: true });
-  const dir = await Deno.makeTempDir({ dir: options.out, prefix: ".build-" });
+  const dir = await Deno.realPath(
+    await Deno.makeTempDir({ dir: options.out, prefix: ".build-" }),
+  );
   const signal = options.signal ? { signal: options.signal } : {};
   const native = options.target === undefined ||
     options.target === Deno.build.target;
@@ -93,17 +95,18 @@ export async function buildPrograms(
     const built: Executable[] = [];
     for (const program of options.programs) {
       const recipe = RECIPES[program];
-      await bundleProgram({
+      const bundle = await bundleProgram({
         projectDir: PROJECT_DIR,
         main: recipe.main,
         commit,
         ...(recipe.external ? { external: recipe.external } : {}),
-        out: `${dir}/${program}.js`,
+        outDir: `${dir}/${program}-bundle`,
         ...signal,
       });
       const made = await compileProgram({
         program,
-        dir,
+        bundle,
+        out: `${dir}/${program}`,
         deno,
         permissions: permissionFlags(recipe, options.directories, [
           ...await variablesOf(program),

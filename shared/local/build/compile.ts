@@ -9,10 +9,12 @@ import { runTool } from "./run_tool.ts";
 
 /** What to compile. */
 export interface CompileOptions {
-  /** Name of the program, and of the executable. */
+  /** Name of the program. */
   readonly program: string;
-  /** Folder that holds the bundle, `PROGRAM.js`, and gets the executable. */
-  readonly dir: string;
+  /** File of the bundle to run; all of its folder is the bundle. */
+  readonly bundle: string;
+  /** Path of the executable to make, absolute. */
+  readonly out: string;
   /** Path of the Deno that compiles. */
   readonly deno: string;
   /** Path of the runtime that it takes; its own, downloaded, where left out. */
@@ -43,9 +45,12 @@ const VARIABLES = [
  * run.
  */
 export async function compileProgram(options: CompileOptions): Promise<string> {
-  const { program, dir, signal } = options;
-  // The executable keeps the time of the file.
-  await Deno.utime(`${dir}/${program}.js`, 0, 0);
+  const { program, bundle, out, signal } = options;
+  const dir = bundle.replace(/\/[^/]*$/, "");
+  // The executable keeps the times of the files.
+  for await (const { name } of Deno.readDir(dir)) {
+    await Deno.utime(`${dir}/${name}`, 0, 0);
+  }
   const env: Record<string, string> = {};
   for (const name of VARIABLES) {
     const value = Deno.env.get(name);
@@ -63,10 +68,10 @@ export async function compileProgram(options: CompileOptions): Promise<string> {
     "--unstable-no-legacy-abort",
     ...options.permissions,
     ...(options.target === undefined ? [] : ["--target", options.target]),
-    ...["--output", program, `${program}.js`],
+    ...["--output", out, bundle.slice(dir.length + 1)],
   ], { cwd: dir, env, clearEnv: true, ...(signal ? { signal } : {}) });
   if (!success) throw compileFailed(program, text);
-  return `${dir}/${program}`;
+  return out;
 }
 
 /** Says what `deno compile` failed of, and what to do. */
