@@ -10,6 +10,8 @@
  * @module
  */
 
+import { permissionRemedy } from "./permission_remedy.ts";
+
 /** What is left to be written. */
 export type PlainValue =
   | string
@@ -231,7 +233,10 @@ function errorObject(
 ): PlainValue {
   const plain: Record<string, PlainValue> = Object.create(null);
   plain.name = text(String(error.name), context.budget);
-  plain.message = text(String(error.message), context.budget);
+  plain.message = text(
+    permissionRemedy(String(error.message)),
+    context.budget,
+  );
   const code = errorCode(error);
   if (code !== undefined) plain.code = code;
   if (context.options.stacks) {
@@ -272,7 +277,9 @@ function errorText(error: Error, context: Context): string {
     const frames = context.options.stacks
       ? stackFrames(current).map((frame) => ` <${frame}>`).join("")
       : "";
-    parts.push(`${current.name}: ${current.message}${frames}`);
+    parts.push(
+      `${current.name}: ${permissionRemedy(current.message)}${frames}`,
+    );
     if (current instanceof AggregateError) {
       parts.push(
         ...current.errors.slice(0, MAX_CAUSES).map((each: unknown) =>

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { permissionRemedy } from "./permission_remedy.ts";
+
 /**
  * The message of an error, and whatever else was thrown as text.
  *
@@ -17,5 +19,7 @@
  * ```
  */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return permissionRemedy(
+    error instanceof Error ? error.message : String(error),
+  );
 }

@@ -328,7 +328,7 @@ function unreadable(file: string, reason: string): ConfigProblem {
     remedy: missing
       ? "Create it, or name another one with --config"
       : reason === "NotCapable"
-      ? "Use a file in the directory that this program was built for, or run it with deno run --allow-read"
+      ? "Use a file in the directory that this program was built for, or build it with another one (deno task build --config-dir)"
       : "Let this program's user read the file",
   };
 }
