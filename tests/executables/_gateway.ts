@@ -37,8 +37,6 @@ export interface ExecutableGateway extends AsyncDisposable {
   readonly broker: LocalProcess;
   /** Base URLs of the internal listeners. */
   readonly internalUrls: Readonly<Record<ProgramName, string>>;
-  /** Milliseconds from its start until each program said that it is ready. */
-  readonly readyMs: Readonly<Record<ProgramName, number>>;
 }
 
 /** The directories under a root, as under `/` on a machine. */
@@ -110,7 +108,6 @@ export async function startExecutables(
     { kind: "tcp", host: HOST, port: ports.admin },
   );
 
-  const readyMs = { router: 0, broker: 0 };
   const program = (name: ProgramName, args: readonly string[]) =>
     new LocalProcess({
       name,
@@ -123,11 +120,7 @@ export async function startExecutables(
         `--internal-listen=${new URL(internalUrls[name]).host}`,
         ...args,
       ],
-      ready: async (signal) => {
-        const startedAt = performance.now();
-        await programReady(internalUrls[name], signal);
-        readyMs[name] = performance.now() - startedAt;
-      },
+      ready: (signal) => programReady(internalUrls[name], signal),
     });
   const broker = program("broker", [`--listen=${HOST}:${ports.broker}`]);
   const router = program("router", [
@@ -162,7 +155,6 @@ export async function startExecutables(
     router,
     broker,
     internalUrls,
-    readyMs,
     [Symbol.asyncDispose]: () => everything.disposeAsync(),
   };
 }
