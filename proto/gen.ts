@@ -106,11 +106,10 @@ async function generateTypeScript(
   printed: Printed,
   tools: URL,
 ): Promise<Files> {
-  const { file } = fromBinary(
+  const { file: protoFile } = fromBinary(
     FileDescriptorSetSchema,
-    Uint8Array.fromBase64(printed.descriptors),
+    reachable(Uint8Array.fromBase64(printed.descriptors), SERVICE),
   );
-  const protoFile = reachable(file, SERVICE);
   const request = create(CodeGeneratorRequestSchema, {
     fileToGenerate: protoFile.map(({ name }) => name)
       .filter((name) => name in printed.files).sort(),

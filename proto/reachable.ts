@@ -8,12 +8,12 @@
  * @module
  */
 
-import { clone } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type DescriptorProto,
   type EnumDescriptorProto,
   type FileDescriptorProto,
-  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
 } from "@bufbuild/protobuf/wkt";
 
 /** A type by its full name, with a dot before it as in descriptors. */
@@ -27,15 +27,17 @@ interface Found {
 /**
  * Takes what the services of one file need out of a set of descriptors.
  *
- * @param files All files, each after those that it imports.
+ * @param set A `google.protobuf.FileDescriptorSet` of all files, each after
+ * those that it imports, encoded.
  * @param root Name of the file of the services.
- * @returns Copies of the files that are needed, in the same order.
+ * @returns The set that is needed, in the same order.
  * @throws {Error} If the set lacks a type that is referred to.
  */
 export function reachable(
-  files: readonly FileDescriptorProto[],
+  set: Uint8Array,
   root: string,
-): FileDescriptorProto[] {
+): Uint8Array<ArrayBuffer> {
+  const { file: files } = fromBinary(FileDescriptorSetSchema, set);
   const types = typesOf(files);
   const wanted = new Set<string>();
   const want = (name: string) => {
@@ -58,18 +60,20 @@ export function reachable(
     }
   }
   const needed = new Set([...wanted].map((name) => types.get(name)!.file));
-  return files.filter(({ name }) => name === root || needed.has(name)).map(
-    (file) => cut(file, file.name === root, wanted, types),
+  const kept = files.filter(({ name }) => name === root || needed.has(name));
+  for (const file of kept) cut(file, file.name === root, wanted, types);
+  return toBinary(
+    FileDescriptorSetSchema,
+    create(FileDescriptorSetSchema, { file: kept }),
   );
 }
 
 function cut(
-  original: FileDescriptorProto,
+  file: FileDescriptorProto,
   isRoot: boolean,
   wanted: ReadonlySet<string>,
   types: ReadonlyMap<string, Found>,
-): FileDescriptorProto {
-  const file = clone(FileDescriptorProtoSchema, original);
+): void {
   // Names for other languages, and annotations.
   delete file.options;
   file.extension = [];
@@ -82,7 +86,7 @@ function cut(
     const { file: from } = types.get(typeName)!;
     if (from !== file.name) imports.add(from);
   };
-  for (const message of file.messageType) cutMessage(message, refer);
+  for (const message of file.messageType) cutMessage(message);
   for (const one of file.enumType) cutEnum(one);
   for (const service of file.service) {
     delete service.options;
@@ -96,13 +100,8 @@ function cut(
   // They name dependencies by number. None of Envoy's are public or weak.
   file.publicDependency = [];
   file.weakDependency = [];
-  return file;
 
-  function cutMessage(
-    message: DescriptorProto,
-    refer: (typeName: string) => void,
-    outer = scope,
-  ): void {
+  function cutMessage(message: DescriptorProto, outer = scope): void {
     const name = `${outer}.${message.name}`;
     message.extension = [];
     message.nestedType = keep(message.nestedType, name, wanted);
@@ -113,7 +112,7 @@ function cut(
       if (field.typeName !== "") refer(field.typeName);
     }
     for (const oneof of message.oneofDecl) delete oneof.options;
-    for (const inner of message.nestedType) cutMessage(inner, refer, name);
+    for (const inner of message.nestedType) cutMessage(inner, name);
     for (const inner of message.enumType) cutEnum(inner);
   }
 }
