@@ -10,6 +10,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 
 /** Called when a write is done, or failed. */
 export type Done = (error?: Error | null) => void;
@@ -51,7 +52,9 @@ export class CoalescedSocket extends Duplex {
     this.#unwritten += chunk.length;
     if (!this.#scheduled) {
       this.#scheduled = true;
-      queueMicrotask(() => this.#flush());
+      // Behind everything that this turn has read and its promises lead to:
+      // exchanges that came together are answered together.
+      setImmediate(() => this.#flush());
     }
     // Answered at once while there is room: a stream holds later chunks back
     // until an earlier one is done, and then nothing could be gathered.

@@ -1,4 +1,6 @@
 import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { nextTick } from "node:process";
 import { connect, createServer, type Socket } from "node:net";
 import { assertEquals, assertGreater } from "@std/assert";
 import { CoalescedSocket } from "./coalesced_socket.ts";
@@ -40,13 +42,21 @@ Deno.test("CoalescedSocket makes one write of what is written in one turn", asyn
   const write = near.write.bind(near);
   near.write = ((bytes: Uint8Array, done: () => void) => {
     sizes.push(bytes.length);
+    near.emit("written");
     return write(bytes, done);
   }) as typeof near.write;
   const stream = new CoalescedSocket(near);
   for (const part of ["a", "bc", "def"]) stream.write(part);
-  stream.end();
-  assertEquals((await received(far)).toString(), "abcdef");
-  assertEquals(sizes, [6]);
+  // What promises lead to, and what they wait for, is of the same turn.
+  for (let hop = 0; hop < 10; hop++) await Promise.resolve();
+  stream.write("g");
+  await new Promise<void>((resolve) => nextTick(resolve));
+  stream.write("hi");
+  await once(near, "written");
+  assertEquals(sizes, [9]);
+  stream.end("j");
+  assertEquals((await received(far)).toString(), "abcdefghij");
+  assertEquals(sizes, [9, 1]);
   await close();
 });
 
