@@ -1,6 +1,6 @@
 /**
  * What the router says to Envoy, in the router's own words: the vocabulary
- * between the decisions and the ext_proc edge. Types only; `envoy.ts` turns
+ * between the decisions and the ext_proc edge. Types only; `wire/` turns
  * them into protobuf.
  *
  * @module

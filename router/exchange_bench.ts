@@ -12,8 +12,10 @@ import { RouteTable } from "../shared/routing/route_table.ts";
 import { world } from "./_testing.ts";
 import type { Answer, HeaderEntry } from "./answer.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
-import { type Phase, type PhaseKind, readPhase, writeAnswer } from "./envoy.ts";
 import { Exchange } from "./exchange.ts";
+import type { Phase, PhaseKind } from "./phase.ts";
+import { readPhase } from "./wire/read_phase.ts";
+import { writeAnswer } from "./wire/write_answer.ts";
 
 const table = new RouteTable(
   config([

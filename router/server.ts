@@ -21,11 +21,12 @@ import {
 import type { Logger } from "../shared/log.ts";
 import type { Address } from "../shared/address.ts";
 import { CoalescedSocket } from "./coalesced_socket.ts";
-import { dropTrailers, readPhase, writeAnswer } from "./envoy.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangePorts } from "./exchange_ports.ts";
 import { refusal } from "./reply.ts";
 import type { Answer } from "./answer.ts";
+import { readPhase } from "./wire/read_phase.ts";
+import { dropTrailers, writeAnswer } from "./wire/write_answer.ts";
 
 /** What the server needs. */
 export interface ProcessorOptions {

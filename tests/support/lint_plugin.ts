@@ -58,7 +58,7 @@ const CONFINED: readonly {
     what: "@kubernetes/client-node",
     to: ["controller/kube/kubeconfig.ts"],
   },
-  { what: "proto/gen", to: ["router/envoy.ts", "router/server.ts"] },
+  { what: "proto/gen", to: ["router/wire/read_any_phase.ts"] },
 ];
 
 /** Built-in modules that reach out of a pure file. */

@@ -64,12 +64,12 @@ const cases: readonly Case[] = [
   imports("router/x.ts", "./main.ts", 1),
   imports("tests/data_plane/x_test.ts", "../../router/main.ts", 1),
   imports("router/x.ts", "./domain.ts", 0),
-  // proto/ stands alone; what is generated has two readers.
+  // proto/ stands alone; what is generated has one reader.
   imports("proto/gen.ts", "./gen/x_pb.ts", 0),
   imports("proto/gen.ts", "../shared/log.ts", 1),
-  imports("router/envoy.ts", "../proto/gen/x_pb.ts", 0),
-  imports("router/server.ts", "../proto/gen/x_pb.ts", 0),
-  imports("router/envoy_test.ts", "../proto/gen/x_pb.ts", 0),
+  imports("router/wire/read_any_phase.ts", "../../proto/gen/x_pb.ts", 0),
+  imports("router/server.ts", "../proto/gen/x_pb.ts", 1),
+  imports("router/wire/read_phase_test.ts", "../../proto/gen/x_pb.ts", 0),
   imports("router/exchange.ts", "../proto/gen/x_pb.ts", 1),
   // Packages with one reader.
   imports("router/server.ts", "@grpc/grpc-js", 0),
