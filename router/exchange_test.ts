@@ -89,6 +89,7 @@ Deno.test("Exchange routes a call to its server", async () => {
     server: "weather",
     method: "tools/call",
     tool: "now",
+    session: "#5704de18",
   });
 });
 

@@ -27,6 +27,7 @@ import { BackendOpener } from "./backend_opener.ts";
 import { createBrokerHint } from "./broker_hint.ts";
 import { createCallsInFlight } from "./calls_in_flight.ts";
 import { followCatalog } from "./catalog_client.ts";
+import { ENVOY_CONFIG_COMMAND } from "./envoy_config/command.ts";
 import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
 import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";
@@ -293,6 +294,7 @@ if (import.meta.main) {
     name: "router",
     summary: "Envoy's external processor: decides where MCP messages go",
     options: ROUTER_OPTIONS,
+    commands: [ENVOY_CONFIG_COMMAND],
     start,
   };
   Deno.exit(await runProgram(program, Deno.args, Deno.env));

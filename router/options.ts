@@ -5,8 +5,6 @@
  */
 
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
-import type { OptionTable } from "../shared/options.ts";
-import { READY_OPTIONS } from "../shared/ready_command.ts";
 
 /** Rows of the router's table for `parseOptions`. */
 export const ROUTER_OPTIONS = {
@@ -39,9 +37,3 @@ export const ROUTER_OPTIONS = {
     help: "The broker's internal listener, asked who owns unprefixed names",
   },
 } as const;
-
-/** Every table of options: the router's own, and those of its commands. */
-export const ROUTER_TABLES: readonly OptionTable[] = [
-  ROUTER_OPTIONS,
-  READY_OPTIONS,
-];

@@ -8,6 +8,7 @@
 
 import type { ServerConfig } from "../shared/config/model.ts";
 import { GatewayError } from "../shared/errors.ts";
+import { short } from "../shared/log.ts";
 import type {
   BackendSession,
   ClientSession,
@@ -59,7 +60,11 @@ export async function callInSession(
   await remember(ports, session, call);
   const { steering } = ports.settings;
   return {
-    answer: steerCall(call, { server, backend, own, steering }, original),
+    answer: steerCall(
+      call,
+      { server, backend, own, steering, session: short(session.id) },
+      original,
+    ),
     route: new SessionCall(
       request,
       call,

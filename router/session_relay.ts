@@ -7,6 +7,7 @@
  */
 
 import type { ServerConfig } from "../shared/config/model.ts";
+import { short } from "../shared/log.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
 import type { ClientRequest } from "./client_request.ts";
 import type { Cancellation, Relay, RelayedKind } from "./decide_message.ts";
@@ -63,7 +64,10 @@ async function send(
   const own = await ports.callHeaders(server);
   const { steering } = ports.settings;
   return {
-    answer: steerRelay({ server, backend, own, steering }, body),
+    answer: steerRelay(
+      { server, backend, own, steering, session: short(session.id) },
+      body,
+    ),
     route: relayed(request, server, message),
   };
 }

@@ -13,6 +13,7 @@ import type { ClientRequest } from "./client_request.ts";
 import { decideResumeResponse, type ResponseHead } from "./decide_response.ts";
 import { finished, refusal } from "./reply.ts";
 import type { Route, Sent } from "./route.ts";
+import { short } from "../shared/log.ts";
 import type { RouteTable } from "../shared/routing/route_table.ts";
 import {
   misrouted,
@@ -43,7 +44,13 @@ export async function resumeInSession(
   request.takePlace("calls", session, { id: undefined, server });
   const own = await ports.callHeaders(server);
   const { steering } = ports.settings;
-  const to = { server, backend, own, steering };
+  const to = {
+    server,
+    backend,
+    own,
+    steering,
+    session: short(session.id),
+  };
   return {
     answer: steerResume(to, after.id, head.internal),
     route: new ResumedStream(request, { server, session, backend }),

@@ -47,6 +47,8 @@ export interface Destination {
 export interface SessionDestination extends Destination {
   /** The session there. */
   readonly backend: BackendSession;
+  /** The client's own session, shortened: for access logs. */
+  readonly session: string;
 }
 
 const TARGET_HEADERS: Readonly<Record<TargetKind, string>> = {
@@ -70,7 +72,7 @@ export function steerCall(
     kind: "continue",
     headers: { set: [...set, ...headersAbout(call)], remove },
     reroute: true,
-    metadata: metadataAbout(call),
+    metadata: { ...metadataAbout(call), session: to.session },
   };
   return call.body === original ? steered : withBody(steered, call.body);
 }
@@ -113,7 +115,7 @@ export function steerRelay(to: SessionDestination, body: Uint8Array): Continue {
     kind: "continue",
     headers: inSession(to),
     reroute: true,
-    metadata: { server: to.server.name },
+    metadata: { server: to.server.name, session: to.session },
   }, body);
 }
 
@@ -137,7 +139,7 @@ export function steerResume(
     },
     reroute: true,
     phases: { requestBody: false, responseHeaders: true },
-    metadata: { server: to.server.name },
+    metadata: { server: to.server.name, session: to.session },
   };
 }
 

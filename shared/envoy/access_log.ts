@@ -13,41 +13,52 @@ export const METADATA_NAMESPACE = "mcp";
 const mcp = (field: string) =>
   `%DYNAMIC_METADATA(${METADATA_NAMESPACE}:${field})%`;
 
+/** Writes to standard output: under systemd there is no file of that name. */
+export const STDOUT_LOG = "stdout";
+
+/** No query strings, no headers of the client's: either may carry a credential. */
+const FIELDS: JsonObject = {
+  time: "%START_TIME%",
+  client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+  verb: "%REQ(:METHOD)%",
+  path: "%PATH(NQ:PATH)%",
+  status: "%RESPONSE_CODE%",
+  flags: "%RESPONSE_FLAGS%",
+  details: "%RESPONSE_CODE_DETAILS%",
+  durationMs: "%DURATION%",
+  bytesReceived: "%BYTES_RECEIVED%",
+  bytesSent: "%BYTES_SENT%",
+  upstream: "%UPSTREAM_HOST%",
+  destination: "%REQ(X-DESTINATION-MCP)%",
+  method: mcp("method"),
+  server: mcp("server"),
+  tool: mcp("tool"),
+  // As the router's own log has it; of what goes to a server in a session.
+  session: mcp("session"),
+  // Its server is of the other era: the broker translates.
+  bridged: mcp("bridged"),
+};
+
 /**
- * Generates an access log that appends to a file. No query strings, no
- * headers of the client's: either may carry a credential.
+ * Generates an access log.
  *
- * @param path Absolute path of the file.
+ * @param to Absolute path of a file that is appended to, or `stdout`.
  */
-export function fileAccessLog(path: string): JsonObject {
-  return {
-    name: "envoy.access_loggers.file",
-    typed_config: any(
-      "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-      {
-        path,
-        log_format: {
-          json_format: {
-            time: "%START_TIME%",
-            client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-            verb: "%REQ(:METHOD)%",
-            path: "%PATH(NQ:PATH)%",
-            status: "%RESPONSE_CODE%",
-            flags: "%RESPONSE_FLAGS%",
-            details: "%RESPONSE_CODE_DETAILS%",
-            durationMs: "%DURATION%",
-            bytesReceived: "%BYTES_RECEIVED%",
-            bytesSent: "%BYTES_SENT%",
-            upstream: "%UPSTREAM_HOST%",
-            destination: "%REQ(X-DESTINATION-MCP)%",
-            method: mcp("method"),
-            server: mcp("server"),
-            tool: mcp("tool"),
-            // Its server is of the other era: the broker translates.
-            bridged: mcp("bridged"),
-          },
-        },
-      },
-    ),
-  };
+export function accessLog(to: string): JsonObject {
+  const format = { log_format: { json_format: FIELDS } };
+  return to === STDOUT_LOG
+    ? {
+      name: "envoy.access_loggers.stdout",
+      typed_config: any(
+        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        format,
+      ),
+    }
+    : {
+      name: "envoy.access_loggers.file",
+      typed_config: any(
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        { path: to, ...format },
+      ),
+    };
 }

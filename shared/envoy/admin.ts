@@ -13,6 +13,8 @@ export interface XdsState {
   readonly cds: string;
   /** Version of the routes in force; "" while there is none. */
   readonly rds: string;
+  /** Version of the listener in force; "" while there is none. */
+  readonly lds: string;
   /** Cluster updates refused so far. */
   readonly cdsRejected: number;
   /** Route updates refused so far. */
@@ -35,6 +37,7 @@ export class RejectedError extends Error {
 const STATS: Readonly<Record<string, keyof XdsState>> = {
   "cluster_manager.cds.version_text": "cds",
   "http.mcp.rds.mcp.version_text": "rds",
+  "listener_manager.lds.version_text": "lds",
   "cluster_manager.cds.update_rejected": "cdsRejected",
   "http.mcp.rds.mcp.update_rejected": "rdsRejected",
   "listener_manager.lds.update_rejected": "ldsRejected",
@@ -43,6 +46,15 @@ const STATS: Readonly<Record<string, keyof XdsState>> = {
 const REFUSAL = /^.*config update rejected: /;
 const FILTER = Object.keys(STATS).map((name) => name.replaceAll(".", "\\."))
   .join("|");
+
+/** What of the configuration is waited for. */
+export type TakenKind = "clusters" | "routes" | "listener";
+
+const KINDS = {
+  clusters: "cds",
+  routes: "rds",
+  listener: "lds",
+} as const satisfies Record<TakenKind, keyof XdsState>;
 
 /** Milliseconds that Envoy gets to take a version. */
 const TAKE_MS = 5_000;
@@ -54,6 +66,7 @@ export function parseXdsState(text: string): XdsState {
   const state = {
     cds: "",
     rds: "",
+    lds: "",
     cdsRejected: 0,
     rdsRejected: 0,
     ldsRejected: 0,
@@ -64,7 +77,7 @@ export function parseXdsState(text: string): XdsState {
     const key = STATS[line.slice(0, at)];
     if (key === undefined) continue;
     const value = line.slice(at + 2).trim();
-    if (key === "cds" || key === "rds") {
+    if (key === "cds" || key === "rds" || key === "lds") {
       state[key] = value.replace(/^"|"$/g, "");
     } else state[key] = Number(value);
   }
@@ -136,13 +149,13 @@ export class EnvoyAdmin {
    * @throws {RejectedError} If Envoy refuses it, with Envoy's reason.
    */
   async taken(
-    kind: "clusters" | "routes",
+    kind: TakenKind,
     version: string,
     before: XdsState,
     signal?: AbortSignal,
   ): Promise<void> {
-    const inForce = kind === "clusters" ? "cds" : "rds";
-    const rejected = kind === "clusters" ? "cdsRejected" : "rdsRejected";
+    const inForce = KINDS[kind];
+    const rejected = `${inForce}Rejected` as const;
     const end = signal === undefined ? {} : { signal };
     await waitFor(async () => {
       const state = await this.state();
@@ -151,7 +164,7 @@ export class EnvoyAdmin {
       }
       return state[inForce] === version ? true : undefined;
     }, { what: `Envoy to take the ${kind}`, timeoutMs: TAKE_MS, ...end });
-    if (kind === "routes") return;
+    if (kind !== "clusters") return;
     const deadline = performance.now() + WARM_MS;
     await waitFor(
       async () =>

@@ -4,6 +4,7 @@ import { EnvoyAdmin, parseXdsState, RejectedError } from "./admin.ts";
 const IDLE = {
   cds: "1",
   rds: "1",
+  lds: "1",
   cdsRejected: 0,
   rdsRejected: 0,
   ldsRejected: 0,
@@ -31,6 +32,7 @@ Deno.test("parseXdsState() reads versions, refusals and warming clusters", () =>
         "cluster_manager.cds.update_rejected: 2",
         "cluster_manager.warming_clusters: 1",
         "listener_manager.lds.update_rejected: 0",
+        'listener_manager.lds.version_text: "def"',
         'http.mcp.rds.mcp.version_text: ""',
         "http.mcp.rds.mcp.update_rejected: 3",
         "something.else: 9",
@@ -40,6 +42,7 @@ Deno.test("parseXdsState() reads versions, refusals and warming clusters", () =>
     {
       cds: "abc+",
       rds: "",
+      lds: "def",
       cdsRejected: 2,
       rdsRejected: 3,
       ldsRejected: 0,

@@ -26,6 +26,18 @@ export function fileSource(path: string): JsonObject {
   return { path_config_source: { path }, resource_api_version: "V3" };
 }
 
+function adminOf(
+  { adminPaths }: EnvoyOptions,
+  endpoint: Endpoint,
+): JsonObject {
+  return {
+    address: address(endpoint),
+    ...(adminPaths === undefined
+      ? {}
+      : { allow_paths: adminPaths.map((prefix) => ({ prefix })) }),
+  };
+}
+
 /**
  * Generates the bootstrap.
  *
@@ -33,16 +45,17 @@ export function fileSource(path: string): JsonObject {
  * before any listener), and limits.
  * @param paths The files with clusters and listeners; the listener names the
  * one with the routes.
- * @param admin Where Envoy's admin interface listens; never let clients reach it.
+ * @param admin Where Envoy's admin interface listens; never let clients reach
+ * it. None where left out.
  */
 export function bootstrap(
   options: EnvoyOptions,
   paths: XdsPaths,
-  admin: Endpoint,
+  admin?: Endpoint,
 ): JsonObject {
   return {
     node: { id: "mcp-gateway", cluster: "mcp-gateway" },
-    admin: { address: address(admin) },
+    ...(admin === undefined ? {} : { admin: adminOf(options, admin) }),
     dynamic_resources: {
       cds_config: fileSource(paths.cds),
       lds_config: fileSource(paths.lds),

@@ -43,3 +43,20 @@ for (
     assertEquals(at(generated, path), want);
   });
 }
+
+Deno.test("bootstrap() has no admin interface, all of it, or the paths that are named", () => {
+  const paths = { cds: "/x/cds.json", lds: "/x/lds.json" };
+  assertEquals(at(bootstrap(options(), paths), "admin"), undefined);
+  assertEquals(at(generated, "admin.allow_paths"), undefined);
+  assertEquals(
+    at(
+      bootstrap(options({ adminPaths: ["/stats", "/ready"] }), paths, {
+        kind: "tcp",
+        host: "127.0.0.1",
+        port: 9901,
+      }),
+      "admin.allow_paths",
+    ),
+    [{ prefix: "/stats" }, { prefix: "/ready" }],
+  );
+});

@@ -8,8 +8,9 @@
 import type { GatewayConfig } from "../config/model.ts";
 import { brokerCluster, serverCluster } from "./cluster.ts";
 import { any, type JsonObject } from "./json.ts";
-import { listener } from "./listener.ts";
+import { listener, type ListenerPaths } from "./listener.ts";
 import type { EnvoyOptions } from "./options.ts";
+import { type ListenerTls, tlsSecret } from "./tls.ts";
 
 /** An `envoy.service.discovery.v3.DiscoveryResponse`: the content of one file. */
 function discoveryResponse(
@@ -27,17 +28,30 @@ function discoveryResponse(
 /**
  * Generates the listeners' file, which does not depend on the servers.
  *
+ * @param paths The files that the listener names.
  * @param version Shown by Envoy once it has taken this.
- * @param rds Absolute path of the file with the routes.
  */
 export function listenerDiscovery(
   options: EnvoyOptions,
-  rds: string,
+  paths: ListenerPaths,
   version: string,
 ): JsonObject {
   return discoveryResponse(version, "envoy.config.listener.v3.Listener", [
-    listener(options, rds),
+    listener(options, paths),
   ]);
+}
+
+/**
+ * Generates the file of the listener's certificate.
+ *
+ * @param version Shown by Envoy once it has taken this.
+ */
+export function secretDiscovery(tls: ListenerTls, version: string): JsonObject {
+  return discoveryResponse(
+    version,
+    "envoy.extensions.transport_sockets.tls.v3.Secret",
+    [tlsSecret(tls)],
+  );
 }
 
 /** Generates the clusters: the broker's and one per enabled server. */

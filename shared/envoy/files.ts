@@ -14,6 +14,7 @@ import {
   clusters,
   listenerDiscovery,
   routeDiscovery,
+  secretDiscovery,
 } from "./config.ts";
 import type { JsonObject } from "./json.ts";
 import type { Endpoint, EnvoyOptions } from "./options.ts";
@@ -33,6 +34,23 @@ export interface EnvoyServers {
 }
 
 /**
+ * Reads the CA of each server that has one of its own.
+ *
+ * @throws {SecretError} If one cannot be read.
+ */
+export async function readCaCerts(
+  config: GatewayConfig,
+  io: SecretIo,
+): Promise<ReadonlyMap<string, string>> {
+  const caCerts = new Map<string, string>();
+  for (const { name, caCert } of config.servers) {
+    if (caCert === undefined) continue;
+    caCerts.set(name, await readCertificates(caCert, io));
+  }
+  return caCerts;
+}
+
+/**
  * Generates what Envoy has to know of a configuration.
  *
  * @throws {SecretError} If the CA of a server cannot be read.
@@ -42,12 +60,7 @@ export async function envoyServers(
   options: EnvoyOptions,
   io: SecretIo,
 ): Promise<EnvoyServers> {
-  const caCerts = new Map<string, string>();
-  for (const { name, caCert } of config.servers) {
-    if (caCert === undefined) continue;
-    caCerts.set(name, await readCertificates(caCert, io));
-  }
-  const withCerts = { ...options, caCerts };
+  const withCerts = { ...options, caCerts: await readCaCerts(config, io) };
   return {
     clusters: clusters(config, withCerts),
     routed: routedServers(config, withCerts),
@@ -65,10 +78,21 @@ export function joinServers(
   };
 }
 
-/** Replaces a file as a whole: whoever reads it sees the old or the new one. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** Mode of files that are nobody else's business. */
+const PRIVATE = 0o600;
+
+/**
+ * Replaces a file as a whole: whoever reads it sees the old or the new one.
+ *
+ * @param mode Who may read it; its owner where left out.
+ */
+export async function replaceFile(
+  path: string,
+  text: string,
+  mode: number = PRIVATE,
+): Promise<void> {
   const partial = `${path}.partial`;
-  await Deno.writeTextFile(partial, text, { mode: 0o600 });
+  await Deno.writeTextFile(partial, text, { mode });
   await Deno.rename(partial, path);
 }
 
@@ -76,11 +100,17 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 export class EnvoyFiles {
   readonly #dir: string;
   readonly #options: EnvoyOptions;
+  readonly #mode: number;
 
-  /** Names the folder; writes nothing. */
-  constructor(dir: string, options: EnvoyOptions) {
+  /**
+   * Names the folder; writes nothing.
+   *
+   * @param mode Who may read the files; their owner where left out.
+   */
+  constructor(dir: string, options: EnvoyOptions, mode: number = PRIVATE) {
     this.#dir = dir;
     this.#options = options;
+    this.#mode = mode;
   }
 
   /** Path of the bootstrap, Envoy's `-c`. */
@@ -92,20 +122,39 @@ export class EnvoyFiles {
   async writeAll(
     servers: EnvoyServers,
     version: string,
-    admin: Endpoint,
+    admin?: Endpoint,
   ): Promise<void> {
     await this.writeClusters(servers, version);
     await this.writeRoutes(servers, version);
+    await this.writeListener(version);
+    await this.writeBootstrap(admin);
+  }
+
+  /** Writes the listener, and before it its certificate where it has one. */
+  async writeListener(version: string): Promise<void> {
+    const { tls } = this.#options;
+    const paths = {
+      rds: `${this.#dir}/rds.json`,
+      sds: `${this.#dir}/sds.json`,
+    };
+    if (tls !== undefined) {
+      await this.#write("sds.json", secretDiscovery(tls, version));
+    }
     await this.#write(
       "lds.json",
-      listenerDiscovery(this.#options, `${this.#dir}/rds.json`, version),
+      listenerDiscovery(this.#options, paths, version),
     );
-    await this.#write(
+  }
+
+  /** Writes the bootstrap. */
+  writeBootstrap(admin?: Endpoint): Promise<void> {
+    const paths = {
+      cds: `${this.#dir}/cds.json`,
+      lds: `${this.#dir}/lds.json`,
+    };
+    return this.#write(
       "bootstrap.json",
-      bootstrap(this.#options, {
-        cds: `${this.#dir}/cds.json`,
-        lds: `${this.#dir}/lds.json`,
-      }, admin),
+      bootstrap(this.#options, paths, admin),
     );
   }
 
@@ -126,6 +175,7 @@ export class EnvoyFiles {
   }
 
   #write(name: string, content: JsonObject): Promise<void> {
-    return replaceFile(`${this.#dir}/${name}`, JSON.stringify(content));
+    const path = `${this.#dir}/${name}`;
+    return replaceFile(path, JSON.stringify(content), this.#mode);
   }
 }

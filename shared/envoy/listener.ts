@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fileAccessLog } from "./access_log.ts";
+import { accessLog } from "./access_log.ts";
 import { fileSource } from "./bootstrap.ts";
 import { address, ROUTER_CLUSTER } from "./cluster.ts";
 import { bufferLimit, extProcFilter } from "./ext_proc.ts";
@@ -13,6 +13,7 @@ import { any, type JsonObject, seconds } from "./json.ts";
 import { localReplies } from "./local_reply.ts";
 import type { EnvoyOptions } from "./options.ts";
 import { ROUTE_CONFIG } from "./route.ts";
+import { TLS_SECRET, tlsSocket } from "./tls.ts";
 
 /** Name of the listener. */
 export const LISTENER = "mcp";
@@ -66,7 +67,7 @@ function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
     local_reply_config: localReplies(),
     ...(options.accessLog === undefined
       ? {}
-      : { access_log: [fileAccessLog(options.accessLog)] }),
+      : { access_log: [accessLog(options.accessLog)] }),
 
     // The peer's address is the client's; what it says of itself is not.
     use_remote_address: true,
@@ -99,13 +100,24 @@ function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
   };
 }
 
+/** Files that the listener names, by absolute path. */
+export interface ListenerPaths {
+  /** Routes. */
+  readonly rds: string;
+  /** Certificate, where the listener has one. */
+  readonly sds: string;
+}
+
 /**
  * The listener.
  *
  * @param options Where it listens, and limits.
- * @param rds Absolute path of the file with the routes.
+ * @param paths The files that it names.
  */
-export function listener(options: EnvoyOptions, rds: string): JsonObject {
+export function listener(
+  options: EnvoyOptions,
+  { rds, sds }: ListenerPaths,
+): JsonObject {
   return {
     name: LISTENER,
     address: address(options.listen),
@@ -117,6 +129,13 @@ export function listener(options: EnvoyOptions, rds: string): JsonObject {
       : {}),
     per_connection_buffer_limit_bytes: bufferLimit(options.maxBodyBytes),
     filter_chains: [{
+      ...(options.tls === undefined ? {} : {
+        transport_socket: tlsSocket({
+          tls_certificate_sds_secret_configs: [
+            { name: TLS_SECRET, sds_config: fileSource(sds) },
+          ],
+        }),
+      }),
       filters: [{
         name: "envoy.filters.network.http_connection_manager",
         typed_config: any(

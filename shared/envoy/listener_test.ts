@@ -3,9 +3,11 @@ import { at, options } from "./_testing.ts";
 import { listener } from "./listener.ts";
 import type { EnvoyOptions } from "./options.ts";
 
+const PATHS = { rds: "/x/rds.json", sds: "/x/sds.json" };
+
 function manager(given: Partial<EnvoyOptions> = {}): unknown {
   return at(
-    listener(options(given), "/x/rds.json"),
+    listener(options(given), PATHS),
     "filter_chains.0.filters.0.typed_config",
   );
 }
@@ -28,7 +30,7 @@ Deno.test("listener() refuses bodies a margin above the router's limit", () => {
     limit,
   );
   assertEquals(
-    listener(options(given), "/x").per_connection_buffer_limit_bytes,
+    listener(options(given), PATHS).per_connection_buffer_limit_bytes,
     limit,
   );
 });
@@ -55,7 +57,7 @@ Deno.test("listener() fails closed without the router, and lets it steer", () =>
 });
 
 Deno.test("listener() never shares its port with a second gateway", () => {
-  assertEquals(listener(options(), "/x").enable_reuse_port, false);
+  assertEquals(listener(options(), PATHS).enable_reuse_port, false);
 });
 
 for (
@@ -86,5 +88,37 @@ Deno.test("listener() logs requests where it is told to, without query strings",
   assertEquals(
     at(log, "log_format.json_format.tool"),
     "%DYNAMIC_METADATA(mcp:tool)%",
+  );
+});
+
+Deno.test("listener() writes to standard output by a logger that needs no file", () => {
+  const log = at(manager({ accessLog: "stdout" }), "access_log.0");
+  assertEquals(at(log, "name"), "envoy.access_loggers.stdout");
+  assertEquals(at(log, "typed_config.path"), undefined);
+  assertEquals(
+    at(log, "typed_config.log_format.json_format.tool"),
+    "%DYNAMIC_METADATA(mcp:tool)%",
+  );
+});
+
+Deno.test("listener() takes its certificate from a file of its own", () => {
+  const plain = listener(options(), PATHS);
+  assertEquals(at(plain, "filter_chains.0.transport_socket"), undefined);
+  const tls = { certificate: "/tls/a.pem", key: "/tls/a.key" };
+  const context = at(
+    listener(options({ tls }), PATHS),
+    "filter_chains.0.transport_socket.typed_config.common_tls_context",
+  );
+  assertEquals(
+    at(
+      context,
+      "tls_certificate_sds_secret_configs.0.sds_config.path_config_source.path",
+    ),
+    "/x/sds.json",
+  );
+  assertEquals(at(context, "alpn_protocols"), ["h2", "http/1.1"]);
+  assertEquals(
+    at(context, "tls_params.tls_minimum_protocol_version"),
+    "TLSv1_2",
   );
 });

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { ListenerTls } from "./tls.ts";
+
 /** Where something listens or is reached. */
 export type Endpoint =
   /** A TCP port of a host; the host is an IP address or a DNS name. */
@@ -49,8 +51,18 @@ export interface EnvoyOptions {
   readonly maxConnections: number;
   /** Bytes of heap at which Envoy sheds load. Default 1 GiB. */
   readonly maxHeapBytes: number;
-  /** File for access log lines in JSON; none by default. */
+  /**
+   * Absolute path of a file for access log lines in JSON, or `stdout`; none by
+   * default.
+   */
   readonly accessLog?: string;
+  /** Certificate of the listener; plain HTTP by default. */
+  readonly tls?: ListenerTls;
+  /**
+   * Beginnings of the paths that Envoy's admin interface serves; all of them by
+   * default, `/quitquitquit` too.
+   */
+  readonly adminPaths?: readonly string[];
   /** PEM bundle that https servers without a CA of their own are checked against. */
   readonly systemCa: string;
   /**

@@ -18,7 +18,7 @@ for (
       name: "a message for the router",
       policy: (given: object) =>
         at(
-          listener(options(given), "rds.json"),
+          listener(options(given), { rds: "rds.json", sds: "sds.json" }),
           `${CHAIN}.grpc_service.retry_policy`,
         ),
     },

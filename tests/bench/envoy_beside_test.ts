@@ -3,7 +3,9 @@ import { at, options } from "../../shared/envoy/_testing.ts";
 import { listenerDiscovery } from "../../shared/envoy/config.ts";
 import { withoutProcessor } from "./envoy_beside.ts";
 
-const lds = JSON.stringify(listenerDiscovery(options(), "/x/rds.json", "1"));
+const lds = JSON.stringify(
+  listenerDiscovery(options(), { rds: "/x/rds.json", sds: "/x/sds.json" }, "1"),
+);
 const filters = (text: string) =>
   at(
     JSON.parse(text),

@@ -6,14 +6,9 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { ServerConfig } from "../../shared/config/model.ts";
 import { parseConfig } from "../../shared/config/parse.ts";
-import { bootstrap } from "../../shared/envoy/bootstrap.ts";
-import { clusters } from "../../shared/envoy/config.ts";
-import type { JsonObject } from "../../shared/envoy/json.ts";
-import { listener } from "../../shared/envoy/listener.ts";
 import { type EnvoyOptions, envoyOptions } from "../../shared/envoy/options.ts";
-import { routeConfiguration, routedServers } from "../../shared/envoy/route.ts";
+import { staticBootstrap } from "../../shared/envoy/static_bootstrap.ts";
 import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
 
 const envoy = await findEnvoy({
@@ -75,44 +70,19 @@ const cases: readonly Case[] = [
       path: "/gateway/mcp",
     },
   },
+  {
+    name: "a listener with TLS that logs to standard output",
+    servers: "[]",
+    options: {
+      tls: {
+        certificate: new URL("../fixtures/tls/server.pem", import.meta.url)
+          .pathname,
+        key: new URL("../fixtures/tls/server.key", import.meta.url).pathname,
+      },
+      accessLog: "stdout",
+    },
+  },
 ];
-
-/** Everything in one static bootstrap: validation does not follow files. */
-function staticBootstrap(
-  servers: readonly ServerConfig[],
-  given: Partial<EnvoyOptions>,
-): JsonObject {
-  const options = envoyOptions({
-    listen: { kind: "tcp", host: "127.0.0.1", port: 18888 },
-    brokers: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
-    routers: [{ kind: "unix", path: "/run/router-0.sock" }],
-    ...given,
-  });
-  const config = { version: "1", servers, virtualServers: [] };
-  const generated = bootstrap(options, { cds: "", lds: "" }, {
-    kind: "tcp",
-    host: "127.0.0.1",
-    port: 0,
-  });
-  const { dynamic_resources: _, static_resources, ...rest } = generated;
-  const routers = (static_resources as { clusters: JsonObject[] }).clusters;
-  const routes = routeConfiguration(routedServers(config, options), options);
-  const inline = JSON.parse(
-    JSON.stringify(listener(options, "")),
-    function (key, value) {
-      if (key !== "rds") return value;
-      this.route_config = routes;
-      return undefined;
-    },
-  );
-  return {
-    ...rest,
-    static_resources: {
-      clusters: [...routers, ...clusters(config, options)],
-      listeners: [inline],
-    },
-  };
-}
 
 for (const { name, servers, options } of cases) {
   Deno.test(`Envoy accepts what is generated for ${name}`, async () => {
@@ -120,7 +90,16 @@ for (const { name, servers, options } of cases) {
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
     const file = await Deno.makeTempFile({ suffix: ".json" });
     try {
-      const generated = staticBootstrap(parsed.config.servers, options ?? {});
+      const generated = staticBootstrap(
+        parsed.config,
+        envoyOptions({
+          listen: { kind: "tcp", host: "127.0.0.1", port: 18888 },
+          brokers: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
+          routers: [{ kind: "unix", path: "/run/router-0.sock" }],
+          ...options,
+        }),
+        { kind: "tcp", host: "127.0.0.1", port: 0 },
+      );
       await Deno.writeTextFile(file, JSON.stringify(generated));
       const { success, stderr } = await new Deno.Command(envoy, {
         args: ["--mode", "validate", "-c", file, "--log-level", "warn"],

@@ -7,6 +7,7 @@
 
 import { BROKER_OPTIONS } from "../../broker/options.ts";
 import { CONTROLLER_OPTIONS } from "../../controller/options.ts";
+import { ENVOY_CONFIG_OPTIONS } from "../../router/envoy_config/options.ts";
 import { ROUTER_OPTIONS } from "../../router/options.ts";
 import { COMMON_OPTIONS } from "../../shared/common_options.ts";
 import { describeOptions, type OptionTable } from "../../shared/options.ts";
@@ -23,6 +24,7 @@ export const TABLES: Readonly<Record<string, OptionTable>> = {
   broker: withoutCommon(BROKER_OPTIONS),
   controller: CONTROLLER_OPTIONS,
   ready: READY_OPTIONS,
+  "envoy-config": ENVOY_CONFIG_OPTIONS,
 };
 
 function withoutCommon(table: OptionTable): OptionTable {

@@ -64,7 +64,7 @@ const YAML_VARIABLES = ["LOG_STREAM", "LOG_TOKENS"];
 export const RECIPES: Readonly<Record<ExecutableName, Recipe>> = {
   router: {
     main: "router/main.ts",
-    options: { module: "router/options.ts", name: "ROUTER_TABLES" },
+    options: { module: "router/option_tables.ts", name: "ROUTER_TABLES" },
     read: ["config", "secrets", "serviceAccount", "state", "sockets"],
     write: ["state", "sockets"],
     unset: [

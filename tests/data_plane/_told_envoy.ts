@@ -1,0 +1,165 @@
+/**
+ * A gateway as on a machine of its own: router and broker, and an Envoy that
+ * knows nothing but what `router envoy-config` writes.
+ *
+ * @module
+ */
+
+import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
+import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
+import { freePort, releasePort } from "../../shared/local/ports.ts";
+import { LocalProcess } from "../../shared/local/processes.ts";
+import {
+  programArgs,
+  type ProgramName,
+  programReady,
+} from "../../shared/local/programs.ts";
+import { ConfigFile, type ServerEntry } from "../support/config_file.ts";
+import { PROJECT_DIR } from "../support/paths.ts";
+
+const HOST = "127.0.0.1";
+
+/** What a command said and how it ended. */
+export interface Told {
+  /** Exit code. */
+  readonly code: number;
+  /** What it wrote to standard output. */
+  readonly stdout: string;
+  /** What it wrote to standard error. */
+  readonly stderr: string;
+}
+
+/** Runs `router envoy-config`, from the sources. */
+export async function envoyConfig(
+  args: readonly string[],
+  stdin = "",
+): Promise<Told> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "router/main.ts", "envoy-config", ...args],
+    cwd: PROJECT_DIR,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(stdin));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Finds Envoy, as the programs' own tools do. */
+export function envoyPath(): Promise<string> {
+  const env = (name: string) => Deno.env.get(name);
+  return findEnvoy({
+    cacheDir: defaultCacheDir(env),
+    env,
+    progress: (line) => console.error(line),
+  });
+}
+
+/** A gateway whose Envoy is told by the command. */
+export interface ToldGateway extends AsyncDisposable {
+  /** Port for clients. */
+  readonly port: number;
+  /** Base URL of Envoy's admin interface. */
+  readonly adminUrl: string;
+  /** The configuration that is edited. */
+  readonly config: ConfigFile;
+  /** The file that router and broker are given. */
+  readonly published: string;
+  /** Envoy. */
+  readonly envoy: LocalProcess;
+  /** Runs the command again, as a change of the configuration has it done. */
+  tell(): Promise<Told>;
+}
+
+/**
+ * Starts one.
+ *
+ * @param dir Folder for all of it.
+ * @param args Options of the command, besides those that say where things are.
+ */
+export async function startToldGateway(
+  dir: string,
+  servers: readonly ServerEntry[],
+  args: readonly string[],
+): Promise<ToldGateway> {
+  await using owned = new AsyncDisposableStack();
+  const takePort = () => {
+    const port = freePort(HOST);
+    owned.defer(() => releasePort(port));
+    return port;
+  };
+  const [port, adminPort, brokerPort] = [takePort(), takePort(), takePort()];
+  const adminUrl = `http://${HOST}:${adminPort}`;
+  const config = new ConfigFile(`${dir}/config.json`);
+  const published = `${dir}/published.json`;
+  await config.write(servers);
+  const tell = () =>
+    envoyConfig([
+      ...["--config", config.path, "--secrets-dir", dir],
+      ...["--out", `${dir}/envoy`, "--publish", published],
+      ...["--listen", `${HOST}:${port}`, "--admin", `${HOST}:${adminPort}`],
+      ...["--router", `unix:${dir}/router.sock`],
+      ...["--broker", `${HOST}:${brokerPort}`],
+      ...args,
+    ]);
+  const told = await tell();
+  if (told.code !== 0) throw new Error(told.stderr);
+
+  const program = (
+    name: ProgramName,
+    internal: number,
+    options: Readonly<Record<string, string>>,
+  ) =>
+    new LocalProcess({
+      name,
+      command: Deno.execPath(),
+      args: programArgs(name, { read: [dir], write: [dir] }, {
+        config: published,
+        "secrets-dir": dir,
+        "state-dir": dir,
+        "drain-seconds": 1,
+        "internal-listen": `${HOST}:${internal}`,
+        ...options,
+      }),
+      ready: (signal) => programReady(`http://${HOST}:${internal}`, signal),
+    });
+  const brokerInternal = takePort();
+  const admin = new EnvoyAdmin(adminUrl, () => envoy.log);
+  const envoy: LocalProcess = new LocalProcess({
+    name: "envoy",
+    command: await envoyPath(),
+    args: [
+      ...["-c", `${dir}/envoy/bootstrap.json`, "--disable-hot-restart"],
+      ...["--concurrency", "1", "--log-level", "warn"],
+    ],
+    ready: (signal) => admin.ready(signal),
+  });
+  for (
+    const process of [
+      program("broker", brokerInternal, { listen: `${HOST}:${brokerPort}` }),
+      program("router", takePort(), {
+        listen: `unix:${dir}/router.sock`,
+        "catalog-url": `http://${HOST}:${brokerInternal}`,
+      }),
+      envoy,
+    ]
+  ) {
+    owned.use(process);
+    await process.start();
+  }
+  const everything = owned.move();
+  return {
+    port,
+    adminUrl,
+    config,
+    published,
+    envoy,
+    tell,
+    [Symbol.asyncDispose]: () => everything.disposeAsync(),
+  };
+}
