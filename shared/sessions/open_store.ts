@@ -4,6 +4,7 @@
  * @module
  */
 
+import { nextTick } from "node:process";
 import type { Logger } from "../log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SqliteStore } from "./sqlite_store.ts";
@@ -38,7 +39,10 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<SessionStore> {
   switch (options.kind) {
     case "sqlite":
-      return await SqliteStore.open(options.stateDir, { log: options.log });
+      return await SqliteStore.open(options.stateDir, {
+        log: options.log,
+        endOfTurn: nextTick,
+      });
     case "redis": {
       const url = await urlOf(options);
       const caCerts = await caCertsOf(url, options.caFile);

@@ -6,7 +6,7 @@
  */
 
 import { createLogger } from "../log.ts";
-import { SqliteStore } from "./sqlite_store.ts";
+import { SqliteStore, type SqliteStoreOptions } from "./sqlite_store.ts";
 import type { SessionLimits, SessionStore, StoredSession } from "./store.ts";
 
 /** When its sessions end, in milliseconds since the epoch. */
@@ -31,14 +31,16 @@ export class State implements AsyncDisposable {
   }
 
   /** Opens the store, as another process would. */
-  async connect(): Promise<SessionStore> {
+  async connect(
+    options: Pick<SqliteStoreOptions, "endOfTurn"> = {},
+  ): Promise<SessionStore> {
     const log = createLogger({
       program: "test",
       level: "debug",
       format: "json",
       write: (line) => this.logged.push(line),
     });
-    const store = await SqliteStore.open(this.dir, { log });
+    const store = await SqliteStore.open(this.dir, { log, ...options });
     this.#open.push(store);
     return store;
   }

@@ -161,6 +161,12 @@ type Value = string | number | Uint8Array;
 export interface SqliteStoreOptions {
   /** Told when the file was removed or replaced. */
   readonly log?: Logger;
+  /**
+   * Calls back when the turn of the event loop is over. Where it is given,
+   * what other processes write is looked for once a turn: all requests that
+   * have come by then were sent before. Each look is a dozen system calls.
+   */
+  readonly endOfTurn?: (callback: () => void) => void;
 }
 
 /**
@@ -179,10 +185,18 @@ export class SqliteStore implements SessionStore {
   /** Of the file that is open; undefined where that was not asked for yet. */
   #dataVersion: unknown;
   #revision = 0;
+  readonly #endOfTurn: SqliteStoreOptions["endOfTurn"];
+  /** Whether this turn's look at what others wrote has been taken. */
+  #looked = false;
 
-  private constructor(path: string, file: SqliteFile<StatementName>) {
+  private constructor(
+    path: string,
+    file: SqliteFile<StatementName>,
+    endOfTurn: SqliteStoreOptions["endOfTurn"],
+  ) {
     this.#path = path;
     this.#file = file;
+    this.#endOfTurn = endOfTurn;
   }
 
   /**
@@ -212,7 +226,7 @@ export class SqliteStore implements SessionStore {
           );
         },
       });
-      const store = new SqliteStore(path, file);
+      const store = new SqliteStore(path, file, options.endOfTurn);
       return store;
     } catch (cause) {
       throw explained("open", path, cause);
@@ -426,12 +440,17 @@ export class SqliteStore implements SessionStore {
 
   /** Changes with every write, of this connection or another. */
   revision(): number {
+    if (this.#looked) return this.#revision;
     this.#file.follow();
     // Differs from the last one exactly when another connection committed.
     const dataVersion = this.#row("dataVersion")?.data_version;
     if (dataVersion !== this.#dataVersion) {
       this.#dataVersion = dataVersion;
       this.#revision++;
+    }
+    if (this.#endOfTurn !== undefined) {
+      this.#looked = true;
+      this.#endOfTurn(() => this.#looked = false);
     }
     return this.#revision;
   }

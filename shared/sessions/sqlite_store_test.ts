@@ -51,6 +51,24 @@ Deno.test("SqliteStore.revision() ignores reads of other connections and notices
   assert(store.revision() !== before);
 });
 
+Deno.test("SqliteStore.revision() looks for what others wrote once a turn, and notices its own writes at once", async () => {
+  await using state = new State();
+  let endTurn = () => {};
+  const store = await state.connect({
+    endOfTurn: (callback) => endTurn = callback,
+  });
+  const other = await state.connect();
+  await store.create(session("a"), UNLIMITED);
+  const first = store.revision();
+  await other.touch("a", 5);
+  assertEquals(store.revision(), first);
+  await store.create(session("b"), UNLIMITED);
+  const second = store.revision();
+  assert(second !== first);
+  endTurn();
+  assert(store.revision() !== second);
+});
+
 Deno.test("SqliteStore.sweep() gets through more than one batch", async () => {
   await using state = new State();
   const store = await state.connect();
