@@ -185,6 +185,14 @@ export interface ControllerOptions {
   readonly args?: readonly string[];
   /** An executable; the sources, with an executable's permissions, else. */
   readonly executable?: string;
+  /**
+   * Writes the command that runs it, with its service account where pods have
+   * it, from arguments and variables. Used instead of an executable.
+   */
+  readonly launch?: (
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ) => Promise<{ readonly command: string; readonly args: readonly string[] }>;
   /** Outside of the cluster, with a kubeconfig: then as `deno run -A`. */
   readonly outside?: boolean;
   /** Directory of its service account, made and filled. */
@@ -275,30 +283,37 @@ export class Controller implements AsyncDisposable {
     );
     const { hostname, port } = new URL(cluster.url);
     let address = "";
+    const env = options.outside ? {} : {
+      KUBERNETES_SERVICE_HOST: hostname,
+      KUBERNETES_SERVICE_PORT: port,
+    };
+    const args = [
+      "--broker-poll-seconds=1",
+      `--broker-status-urls=${urls.join(",")}`,
+      "--internal-listen=127.0.0.1:0",
+      ...(options.args ?? []),
+    ];
+    const launch = await options.launch?.(args, env) ?? {
+      command: options.executable ?? Deno.execPath(),
+      args: [
+        ...(options.outside
+          ? [
+            ...["run", "--no-check", "-A"],
+            `${PROJECT_DIR}/controller/main.ts`,
+            `--kubeconfig=${await writeKubeconfig(cluster, dir)}`,
+          ]
+          : [
+            ...(options.executable === undefined ? sourceArgs(dir) : []),
+            `--service-account-dir=${dir}`,
+          ]),
+        ...args,
+      ],
+    };
     const process = stack.use(
       new LocalProcess({
         name: options.name ?? "controller",
-        command: options.executable ?? Deno.execPath(),
-        args: [
-          ...(options.outside
-            ? [
-              ...["run", "--no-check", "-A"],
-              `${PROJECT_DIR}/controller/main.ts`,
-              `--kubeconfig=${await writeKubeconfig(cluster, dir)}`,
-            ]
-            : [
-              ...(options.executable === undefined ? sourceArgs(dir) : []),
-              `--service-account-dir=${dir}`,
-            ]),
-          "--broker-poll-seconds=1",
-          `--broker-status-urls=${urls.join(",")}`,
-          "--internal-listen=127.0.0.1:0",
-          ...(options.args ?? []),
-        ],
-        env: options.outside ? {} : {
-          KUBERNETES_SERVICE_HOST: hostname,
-          KUBERNETES_SERVICE_PORT: port,
-        },
+        ...launch,
+        env,
         onLine: (line) => {
           if (!line.startsWith("{")) return;
           const { message, address: at } = JSON.parse(line);

@@ -17,12 +17,28 @@ import { LocalProcess } from "../../shared/local/processes.ts";
 import { type ProgramName, programReady } from "../../shared/local/programs.ts";
 import type { ServerEntry } from "../support/config_file.ts";
 
+/** Writes the command that runs a program with arguments and variables. */
+export type Launch = (
+  program: ProgramName,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+) => Promise<{
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}>;
+
 /** What to start. */
 export interface ExecutableGatewayOptions {
-  /** Folder of the executables. */
-  readonly executables: string;
+  /** How to start a program. */
+  readonly launch: Launch;
   /** Folder of everything that Envoy and the programs keep; exists. */
   readonly root: string;
+  /**
+   * Where the programs find their directories. Default: where they are, in that
+   * folder.
+   */
+  readonly directories?: Directories;
   /** The MCP servers. */
   readonly servers: readonly ServerEntry[];
 }
@@ -50,6 +66,12 @@ export function directoriesIn(root: string): Directories {
   };
 }
 
+/** Starts the executables of a folder as they are. */
+export function launchFrom(executables: string): Launch {
+  return (program, args, env) =>
+    Promise.resolve({ command: `${executables}/${program}`, args, env });
+}
+
 /** What the programs take for the machine's folder of temporary files. */
 export function temporaryIn(root: string): string {
   return `${root}/tmp`;
@@ -66,7 +88,7 @@ const TALKATIVE = {
 
 /** Starts broker, router and Envoy, and waits until each is ready. */
 export async function startExecutables(
-  { executables, root, servers }: ExecutableGatewayOptions,
+  { launch, root, servers, ...options }: ExecutableGatewayOptions,
 ): Promise<ExecutableGateway> {
   await using owned = new AsyncDisposableStack();
   const takePort = () => {
@@ -75,6 +97,7 @@ export async function startExecutables(
     return port;
   };
   const directories = directoriesIn(root);
+  const there = options.directories ?? directories;
   const envoyDir = `${root}/envoy`;
   const temporary = temporaryIn(root);
   for (const dir of [...Object.values(directories), envoyDir, temporary]) {
@@ -108,23 +131,21 @@ export async function startExecutables(
     { kind: "tcp", host: HOST, port: ports.admin },
   );
 
-  const program = (name: ProgramName, args: readonly string[]) =>
+  const program = async (name: ProgramName, args: readonly string[]) =>
     new LocalProcess({
       name,
-      command: `${executables}/${name}`,
-      env: { ...TALKATIVE, TMPDIR: temporary },
-      args: [
-        `--config=${configFile}`,
-        `--secrets-dir=${directories.secrets}`,
-        `--state-dir=${directories.state}`,
+      ...await launch(name, [
+        `--config=${there.config}/config.yaml`,
+        `--secrets-dir=${there.secrets}`,
+        `--state-dir=${there.state}`,
         `--internal-listen=${new URL(internalUrls[name]).host}`,
         ...args,
-      ],
+      ], { ...TALKATIVE, TMPDIR: temporary }),
       ready: (signal) => programReady(internalUrls[name], signal),
     });
-  const broker = program("broker", [`--listen=${HOST}:${ports.broker}`]);
-  const router = program("router", [
-    `--listen=unix:${socket}`,
+  const broker = await program("broker", [`--listen=${HOST}:${ports.broker}`]);
+  const router = await program("router", [
+    `--listen=unix:${there.sockets}/router.sock`,
     `--catalog-url=${internalUrls.broker}`,
   ]);
   const envoyProcess: LocalProcess = new LocalProcess({

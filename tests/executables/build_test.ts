@@ -25,7 +25,12 @@ import { PROJECT_DIR } from "../support/paths.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { eventually } from "../support/wait.ts";
 import { built, COMMIT, provesOfExecutables } from "./_built.ts";
-import { directoriesIn, startExecutables, temporaryIn } from "./_gateway.ts";
+import {
+  directoriesIn,
+  launchFrom,
+  startExecutables,
+  temporaryIn,
+} from "./_gateway.ts";
 import { CACHE_DIR } from "./_pair.ts";
 
 const MAX_BYTES = 110e6;
@@ -235,7 +240,7 @@ for (
       const { root } = made();
       await using server = startRawServer({ name: "one" });
       await using gateway = await startExecutables({
-        executables: await programs(root),
+        launch: launchFrom(await programs(root)),
         root,
         servers: [{ name: "one", url: server.url, prefix: "one_" }],
       });
