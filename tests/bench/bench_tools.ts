@@ -6,7 +6,6 @@
  */
 
 import { createHash } from "node:crypto";
-import { TextLineStream } from "../../shared/local/text_lines.ts";
 import { build, kept, type ToolOptions } from "../control_plane/_go_tools.ts";
 import type { Campaign, Outcome } from "./campaign.ts";
 
@@ -40,7 +39,9 @@ async function fingerprint(): Promise<string> {
 export class BenchTool implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #name: string;
-  readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  /** What it has said of the next line. */
+  #said = "";
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
 
   /** Starts a program. */
@@ -52,9 +53,8 @@ export class BenchTool implements AsyncDisposable {
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
-    this.#lines = this.#child.stdout
+    this.#output = this.#child.stdout
       .pipeThrough(new TextDecoderStream())
-      .pipeThrough(new TextLineStream())
       .getReader();
     this.#input = this.#child.stdin.getWriter();
   }
@@ -76,10 +76,22 @@ export class BenchTool implements AsyncDisposable {
    * @throws {Error} Where it ends instead; its own words are on our stderr.
    */
   async said<T>(): Promise<T> {
-    const { done, value } = await this.#lines.read();
-    if (!done) return JSON.parse(value);
-    const { code } = await this.#child.status;
-    throw new Error(`Cannot measure: ${this.#name} ended with code ${code}`);
+    // In pieces: a line may be as long as a list of 10,000 sessions.
+    const pieces = [this.#said];
+    while (!pieces.at(-1)?.includes("\n")) {
+      const { done, value } = await this.#output.read();
+      if (done) {
+        const { code } = await this.#child.status;
+        throw new Error(
+          `Cannot measure: ${this.#name} ended with code ${code}`,
+        );
+      }
+      pieces.push(value);
+    }
+    const text = pieces.join("");
+    const end = text.indexOf("\n");
+    this.#said = text.slice(end + 1);
+    return JSON.parse(text.slice(0, end));
   }
 
   /** Ends it. */
@@ -90,7 +102,7 @@ export class BenchTool implements AsyncDisposable {
     } catch {
       // It has ended by itself.
     }
-    await this.#lines.cancel().catch(() => {});
+    await this.#output.cancel().catch(() => {});
     await this.#child.status;
   }
 }

@@ -67,7 +67,7 @@ async function bench(
     progress,
   });
   const rounds = options.smoke ? 1 : options.rounds;
-  const roundMs = options.smoke ? 160 : options.roundMs;
+  const roundMs = options.smoke ? 60 : options.roundMs;
   const about = {
     at: new Date().toISOString(),
     command: ["deno task bench", ...args].join(" "),

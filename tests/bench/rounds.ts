@@ -7,7 +7,7 @@
 
 import { runCampaign } from "./bench_tools.ts";
 import type { Campaign, Outcome } from "./campaign.ts";
-import { type Usage, usageOfAll } from "./process_usage.ts";
+import { cpuBetween, type Usage, usageOfAll } from "./process_usage.ts";
 import type { PathResult } from "./results.ts";
 import { rotated, spread } from "./statistics.ts";
 import { messagesSent } from "./world.ts";
@@ -133,7 +133,7 @@ async function measure(
     cpu: Object.fromEntries(
       Object.keys(pids).map((name) => [
         name,
-        (after[name]!.cpuUs - before[name]!.cpuUs) / timing.count,
+        cpuBetween(before[name]!, after[name]!) / timing.count,
       ]),
     ),
     outcome,

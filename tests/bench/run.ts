@@ -4,14 +4,30 @@
  * @module
  */
 
-import type { Bench, Cell } from "./cell.ts";
+import type { Bench, Cell, Found } from "./cell.ts";
 import { callCells } from "./cells/calls.ts";
+import { configCells } from "./cells/config_change.ts";
+import { fanOutCells } from "./cells/fan_out.ts";
+import { listCells } from "./cells/lists.ts";
+import { memoryCells } from "./cells/memory.ts";
+import { startCells } from "./cells/starts.ts";
+import { answerCells } from "./cells/answers.ts";
+import { sessionCells } from "./cells/sessions.ts";
 import type { CellResult } from "./results.ts";
 import { World } from "./world.ts";
 
 /** Every cell there is, in the order in which they run. */
 export function allCells(): readonly Cell[] {
-  return [...callCells()];
+  return [
+    ...callCells(),
+    ...answerCells(),
+    ...sessionCells(),
+    ...listCells(),
+    ...fanOutCells(),
+    ...memoryCells(),
+    ...startCells(),
+    ...configCells(),
+  ];
 }
 
 /** How to run them. */
@@ -20,10 +36,15 @@ export interface RunOptions extends Omit<Bench, "world"> {
   readonly onResult?: (result: CellResult) => void;
 }
 
+/** A cell that could not be measured has failed; the others go on. */
+function notMeasured(error: unknown): Found {
+  const firstFailure = error instanceof Error ? error.message : `${error}`;
+  return { paths: {}, figures: [], failures: 1, firstFailure };
+}
+
 /**
- * Runs cells.
- *
- * @throws {Error} Naming the cell that could not be measured.
+ * Runs cells. One that cannot be measured is a failure of its own, and does
+ * not cost the others.
  */
 export async function runCells(
   cells: readonly Cell[],
@@ -40,20 +61,11 @@ export async function runCells(
   for (const [at, { name, about, run }] of cells.entries()) {
     options.progress(`${at + 1} of ${cells.length}: ${name}`);
     const started = performance.now();
-    try {
-      const found = await run(bench);
-      const seconds = (performance.now() - started) / 1000;
-      const result = { cell: name, about, ...found, seconds };
-      results.push(result);
-      options.onResult?.(result);
-    } catch (cause) {
-      throw new Error(
-        `Cannot measure ${name}: ${
-          cause instanceof Error ? cause.message : cause
-        }`,
-        { cause },
-      );
-    }
+    const found = await run(bench).catch(notMeasured);
+    const seconds = (performance.now() - started) / 1000;
+    const result = { cell: name, about, ...found, seconds };
+    results.push(result);
+    options.onResult?.(result);
   }
   return results;
 }

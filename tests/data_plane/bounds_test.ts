@@ -1,6 +1,6 @@
 /**
  * What clients can make the gateway keep has bounds, and is gone with them.
- * How much a session takes, `tests/bench/session_memory.ts` measures.
+ * How much a session takes, `deno task bench --only memory` measures.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * All the sessions that a gateway holds at once, and what they take while
- * nobody uses them. `tests/bench/session_memory.ts` measures that exactly.
+ * nobody uses them. `deno task bench --only memory` measures that exactly.
  *
  * @module
  */

@@ -19,6 +19,9 @@ import (
 type audience struct {
 	Address string `json:"address"`
 	Streams int    `json:"streams"`
+	// Sessions that they are in, one each; where left out, what they do before
+	// opens one.
+	Sessions []string `json:"sessions"`
 	// What each does before, on a connection that it shares with others.
 	Prepare []step `json:"prepare"`
 	// The request whose answer is the stream.
@@ -27,6 +30,8 @@ type audience struct {
 	Event string `json:"event"`
 	// Bytes of the first event, which says that the stream stands, where one does.
 	Opened string `json:"opened"`
+	// Streams that have ended by themselves.
+	closed int
 }
 
 // wave is how one event reached the audience. Times are of the wall clock, in
@@ -69,6 +74,8 @@ func listen(args []string) error {
 		if _, err := input.ReadBytes('\n'); err != nil {
 			return nil // whoever started this has enough
 		}
+		a.drop(heard)
+		say(map[string]bool{"waiting": true})
 		say(a.wait(heard))
 	}
 }
@@ -114,6 +121,9 @@ func (a *audience) openOne(i int, shared *client, heard chan<- hearing) error {
 		}
 	}
 	own := &client{address: a.Address, session: shared.session, number: i}
+	if len(a.Sessions) > 0 {
+		own.session = a.Sessions[i%len(a.Sessions)]
+	}
 	if err := own.connect(); err != nil {
 		return err
 	}
@@ -159,12 +169,29 @@ func until(lines *bufio.Reader, what string) error {
 	}
 }
 
+// drop forgets what came behind the last wave, but for streams that ended.
+func (a *audience) drop(heard <-chan hearing) {
+	for {
+		select {
+		case one := <-heard:
+			if one.err != nil {
+				a.closed++
+			}
+		default:
+			return
+		}
+	}
+}
+
 // wait collects one event of each stream, in the order they came.
 func (a *audience) wait(heard <-chan hearing) wave {
-	var w wave
+	w := wave{Closed: a.closed}
 	seen := make([]bool, a.Streams)
 	times := make([]int64, 0, a.Streams)
 	late := time.After(20 * time.Second)
+	defer func() {
+		a.closed = w.Closed
+	}()
 	for len(times)+w.Closed < a.Streams {
 		select {
 		case one := <-heard:
