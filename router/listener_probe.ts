@@ -11,7 +11,7 @@ import type { Wait } from "../shared/wait_on_timer.ts";
 
 /** What a try found out. */
 export type ProbeOutcome =
-  /** Connected, and the server spoke first, as HTTP/2 servers do. */
+  /** Connected, and the server spoke HTTP/2, or anything. */
   | "answers"
   /** Connected or not, nobody spoke. */
   | "silent"
@@ -52,7 +52,18 @@ export async function watchListener(options: ProbeOptions): Promise<void> {
 }
 
 /**
- * Connects and waits for the server's first byte (its SETTINGS frame).
+ * What an HTTP/2 client says first, with no settings of its own. A server may
+ * wait for it: that of an older Deno, which executables can be built with,
+ * does (RFC 9113, section 3.4).
+ */
+const PREFACE = new Uint8Array([
+  ...new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  ...[0, 0, 0, 4, 0, 0, 0, 0, 0],
+]);
+
+/**
+ * Connects, says hello and waits for the server's first byte (its SETTINGS
+ * frame).
  *
  * @param connect Opens the connection.
  */
@@ -70,6 +81,7 @@ export async function probeHttp2(
   }
   const timer = setTimeout(() => connection.close(), ANSWER_MS);
   try {
+    await connection.write(PREFACE);
     const read = await connection.read(new Uint8Array(1));
     return read === null ? "silent" : "answers";
   } catch {

@@ -60,3 +60,22 @@ Deno.test("probeHttp2() tells a listener that speaks from one that does not", as
     "unknown",
   );
 });
+
+Deno.test("probeHttp2() greets a server that waits for that", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const answer = probeHttp2(() =>
+    Deno.connect({ hostname: "127.0.0.1", port })
+  );
+  using connection = await listener.accept();
+  const greeting = new Uint8Array(33);
+  for (let length = 0; length < greeting.length;) {
+    length += await connection.read(greeting.subarray(length)) ?? 0;
+  }
+  assertEquals(
+    new TextDecoder().decode(greeting.subarray(0, 24)),
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  );
+  await connection.write(new Uint8Array([0]));
+  assertEquals(await answer, "answers");
+});
