@@ -72,4 +72,6 @@ export interface Outcome {
   readonly timings: Readonly<Record<string, Timing>>;
   /** Sessions that were opened. */
   readonly sessions?: readonly string[];
+  /** CPU time that the clients themselves took, microseconds. */
+  readonly cpuUs: number;
 }

@@ -38,3 +38,15 @@ export interface Cell {
   /** Measures. */
   run(bench: Bench): Promise<Found>;
 }
+
+/** What rounds found out, but for the figures. */
+export function foundIn(
+  measured: Omit<Found, "figures">,
+): Omit<Found, "figures"> {
+  const { paths, failures, firstFailure } = measured;
+  return {
+    paths,
+    failures,
+    ...(firstFailure === undefined ? {} : { firstFailure }),
+  };
+}

@@ -9,12 +9,14 @@
 import { defaultCacheDir } from "../../shared/local/envoy_binary.ts";
 import { type OptionValues, parseOptions } from "../../shared/options.ts";
 import { VERSION } from "../../shared/version.ts";
+import type { Cell } from "./cell.ts";
 import { findBenchTools } from "./bench_tools.ts";
 import { thisMachine } from "./machine.ts";
 import { BENCH_OPTIONS } from "./options.ts";
 import { type BenchResult, isMet } from "./results.ts";
 import { allCells, runCells } from "./run.ts";
-import { cellText } from "./text_table.ts";
+import { publish } from "./publish.ts";
+import { cellText } from "./report/text_table.ts";
 
 const ABOUT = {
   program: "deno task bench",
@@ -42,8 +44,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+type Options = OptionValues<typeof BENCH_OPTIONS>;
+
 async function bench(
-  options: OptionValues<typeof BENCH_OPTIONS>,
+  options: Options,
   args: readonly string[],
 ): Promise<number> {
   const only = new RegExp(options.only ?? "");
@@ -52,13 +56,40 @@ async function bench(
     for (const { name, about } of cells) console.log(`${name}: ${about}`);
     return 0;
   }
-  if (cells.length === 0) {
-    console.error(
-      `Cannot measure: no cell matches ${options.only}. ` +
-        "Remedy: --list shows all names",
-    );
+  const problem = problemOf(options, cells.length);
+  if (problem !== undefined) {
+    console.error(problem);
     return 2;
   }
+  const result = options.from === undefined
+    ? await measure(options, args, cells)
+    : await read(options.from);
+  if (options.json !== undefined) {
+    await Deno.writeTextFile(
+      options.json,
+      `${JSON.stringify(result, null, 2)}\n`,
+    );
+  }
+  if (options.publish) await publish(result);
+  return conclude(result);
+}
+
+function problemOf(options: Options, cells: number): string | undefined {
+  if (cells === 0) {
+    return `Cannot measure: no cell matches ${options.only}. ` +
+      "Remedy: --list shows all names";
+  }
+  return options.publish && (options.smoke || options.only !== undefined)
+    ? "Cannot publish a part of the benchmark. " +
+      "Remedy: leave --only and --smoke out"
+    : undefined;
+}
+
+async function measure(
+  options: Options,
+  args: readonly string[],
+  cells: readonly Cell[],
+): Promise<BenchResult> {
   const env = (name: string) => Deno.env.get(name);
   const progress = (line: string) => console.error(line);
   const tools = await findBenchTools({
@@ -83,14 +114,14 @@ async function bench(
     progress,
     onResult: (result) => console.log(`${cellText(result)}\n`),
   });
-  const whole: BenchResult = { ...about, cells: results };
-  if (options.json !== undefined) {
-    await Deno.writeTextFile(
-      options.json,
-      `${JSON.stringify(whole, null, 2)}\n`,
-    );
-  }
-  return conclude(whole);
+  return { ...about, cells: results };
+}
+
+/** Reads what this program wrote, and shows it again. */
+async function read(file: string): Promise<BenchResult> {
+  const result: BenchResult = JSON.parse(await Deno.readTextFile(file));
+  for (const cell of result.cells) console.log(`${cellText(cell)}\n`);
+  return result;
 }
 
 /** Says the last words. */

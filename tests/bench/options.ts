@@ -25,7 +25,7 @@ export const BENCH_OPTIONS = {
     kind: "integer",
     min: 20,
     max: 60_000,
-    default: 1_000,
+    default: 800,
     placeholder: "MS",
     help: "Milliseconds of one path in one round",
   },
@@ -37,6 +37,15 @@ export const BENCH_OPTIONS = {
   list: {
     kind: "boolean",
     help: "Show the names of all cells and run none",
+  },
+  from: {
+    kind: "path",
+    placeholder: "FILE",
+    help: "Measure nothing: take the results that --json wrote",
+  },
+  publish: {
+    kind: "boolean",
+    help: "Put the results into the documentation: tables, picture, JSON",
   },
   json: {
     kind: "path",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LocalGatewayOptions } from "../../shared/local/gateway.ts";
 import type { ServerEntry } from "../support/config_file.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import type { Bench } from "./cell.ts";
@@ -23,14 +24,14 @@ export interface OwnGateway extends AsyncDisposable {
 export async function startOwnGateway(
   { tools }: Bench,
   servers: (address: string) => readonly ServerEntry[],
-  env: Readonly<Record<string, string>> = {},
+  local: Partial<LocalGatewayOptions> = {},
 ): Promise<OwnGateway> {
   await using owned = new AsyncDisposableStack();
   const server = owned.use(await startBenchServer(tools));
   const gateway = owned.use(
     await startGateway({
       servers: servers(server.address),
-      local: { envoy: await benchEnvoy(), envoyConcurrency: 1, env },
+      local: { envoy: await benchEnvoy(), envoyConcurrency: 1, ...local },
     }),
   );
   const everything = owned.move();

@@ -130,12 +130,15 @@ async function measure(
     rate: timing.count / outcome.seconds,
     p50: timing.p50,
     p99: timing.p99,
-    cpu: Object.fromEntries(
-      Object.keys(pids).map((name) => [
-        name,
-        cpuBetween(before[name]!, after[name]!) / timing.count,
-      ]),
-    ),
+    cpu: {
+      clients: outcome.cpuUs / timing.count,
+      ...Object.fromEntries(
+        Object.keys(pids).map((name) => [
+          name,
+          cpuBetween(before[name]!, after[name]!) / timing.count,
+        ]),
+      ),
+    },
     outcome,
   };
 }
@@ -151,7 +154,10 @@ function summed(
     p50: of(({ p50 }) => p50),
     p99: of(({ p99 }) => p99),
     cpu: Object.fromEntries(
-      Object.keys(now).map((name) => [name, of(({ cpu }) => cpu[name]!)]),
+      Object.keys(rounds[0]?.cpu ?? {}).map((name) => [
+        name,
+        of(({ cpu }) => cpu[name]!),
+      ]),
     ),
     rss: Object.fromEntries(
       Object.entries(now).map(([name, { rss }]) => [name, rss]),

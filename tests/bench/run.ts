@@ -5,13 +5,14 @@
  */
 
 import type { Bench, Cell, Found } from "./cell.ts";
-import { callCells } from "./cells/calls.ts";
+import { callCells, eraCells } from "./cells/calls.ts";
 import { configCells } from "./cells/config_change.ts";
 import { fanOutCells } from "./cells/fan_out.ts";
 import { listCells } from "./cells/lists.ts";
 import { memoryCells } from "./cells/memory.ts";
 import { startCells } from "./cells/starts.ts";
 import { answerCells } from "./cells/answers.ts";
+import { routerCells } from "./cells/routers.ts";
 import { sessionCells } from "./cells/sessions.ts";
 import type { CellResult } from "./results.ts";
 import { World } from "./world.ts";
@@ -20,12 +21,14 @@ import { World } from "./world.ts";
 export function allCells(): readonly Cell[] {
   return [
     ...callCells(),
+    ...eraCells(),
     ...answerCells(),
     ...sessionCells(),
     ...listCells(),
     ...fanOutCells(),
     ...memoryCells(),
     ...startCells(),
+    ...routerCells(),
     ...configCells(),
   ];
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type outcome struct {
 	Seconds      float64           `json:"seconds"`
 	Timings      map[string]timing `json:"timings"`
 	Sessions     []string          `json:"sessions,omitempty"`
+	// CPU time that the clients themselves took, microseconds.
+	CPU int64 `json:"cpuUs"`
 }
 
 // load reads a campaign from standard input, runs it and prints the outcome.
@@ -54,8 +57,19 @@ func load(args []string) error {
 	if c.Connections < 1 || len(c.Steps) == 0 || (c.DurationMs > 0) == (c.Iterations > 0) {
 		return errors.New("a campaign has connections, steps, and either a duration or iterations")
 	}
-	say(c.run())
+	result := c.run()
+	result.CPU = cpuTime()
+	say(result)
 	return nil
+}
+
+// cpuTime tells what this process has used since its start.
+func cpuTime() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return (usage.Utime.Nano() + usage.Stime.Nano()) / 1000
 }
 
 // run lets all clients loose at once.

@@ -6,7 +6,7 @@
  */
 
 import type { Era } from "../../../shared/mcp.ts";
-import type { Bench, Cell, Found } from "../cell.ts";
+import { type Bench, type Cell, foundIn } from "../cell.ts";
 import type { Step } from "../campaign.ts";
 import { request, sizedCall, toolAnswer } from "../requests.ts";
 import { measureRounds, type Path, type Round, TIMED } from "../rounds.ts";
@@ -165,13 +165,4 @@ function pathOf(name: string, to: CallTarget, options: {
 /** CPU time of whoever stands between client and server. */
 function passing({ cpu }: Round): number {
   return (cpu["envoy"] ?? 0) + (cpu["processor"] ?? 0);
-}
-
-function foundIn(measured: Omit<Found, "figures">): Omit<Found, "figures"> {
-  const { paths, failures, firstFailure } = measured;
-  return {
-    paths,
-    failures,
-    ...(firstFailure === undefined ? {} : { firstFailure }),
-  };
 }

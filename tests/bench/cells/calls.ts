@@ -6,10 +6,16 @@
  */
 
 import type { Era } from "../../../shared/mcp.ts";
-import type { Cell, Found } from "../cell.ts";
+import { type Cell, foundIn } from "../cell.ts";
 import { sizedCall, toolAnswer } from "../requests.ts";
 import type { Figure } from "../results.ts";
-import { type Measured, measureRounds, type Path, TIMED } from "../rounds.ts";
+import {
+  type Measured,
+  measureRounds,
+  type Path,
+  type Round,
+  TIMED,
+} from "../rounds.ts";
 import { pairedRatio, spread } from "../statistics.ts";
 import type { Naming, PathName, World } from "../world.ts";
 
@@ -29,6 +35,8 @@ const ERAS: readonly Era[] = ["session", "stateless"];
 const NAMINGS: readonly Naming[] = ["prefixed", "plain"];
 const SIZES = [300, 64 * 1024];
 const CONNECTIONS = [1, 16, 64];
+/** More than the envelope of a stateless call takes, so that both are equal. */
+const ERA_BYTES = 600;
 const PATHS: readonly PathName[] = ["direct", "envoy", "go", "gateway"];
 
 /** One cell per kind of call. */
@@ -42,6 +50,46 @@ export function callCells(): readonly Cell[] {
       )
     )
   );
+}
+
+/** Both eras side by side, on the gateway alone. */
+export function eraCells(): readonly Cell[] {
+  const connections = 16;
+  return [{
+    name: `eras/${connections}`,
+    about: `calls of ${
+      sizeName(ERA_BYTES)
+    } in sessions beside stateless ones, through the gateway, ${connections} at once`,
+    async run(bench) {
+      const world = await bench.world();
+      const paths = await Promise.all(ERAS.map(async (era) => ({
+        ...await callPath(world, "gateway", {
+          era,
+          naming: "prefixed",
+          bytes: ERA_BYTES,
+          connections,
+        }),
+        name: era,
+      })));
+      const measured = await measureRounds(paths, bench);
+      const { session = [], stateless = [] } = measured.rounds;
+      const ratio = (value: (of: Round) => number) =>
+        pairedRatio(stateless.map(value), session.map(value));
+      return {
+        ...foundIn(measured),
+        figures: [{
+          what: "calls per second, stateless / in sessions",
+          unit: "",
+          ...ratio(({ rate }) => rate),
+          target: { atLeast: 1 },
+        }, {
+          what: "CPU per call, router, stateless / in sessions",
+          unit: "",
+          ...ratio(({ cpu }) => cpu["processor"]!),
+        }],
+      };
+    },
+  }];
 }
 
 /** `300B`, `64KiB`. */
@@ -64,7 +112,8 @@ function callCell(kind: CallKind): Cell {
       const paths = await Promise.all(
         PATHS.map((name) => callPath(world, name, kind)),
       );
-      return found(await measureRounds(paths, bench), kind);
+      const measured = await measureRounds(paths, bench);
+      return { ...foundIn(measured), figures: figures(measured, kind) };
     },
   };
 }
@@ -95,16 +144,6 @@ async function callPath(
     },
     pids,
     ...(adminUrl === undefined ? {} : { adminUrl }),
-  };
-}
-
-function found(measured: Measured, kind: CallKind): Found {
-  const { paths, failures, firstFailure } = measured;
-  return {
-    paths,
-    failures,
-    ...(firstFailure === undefined ? {} : { firstFailure }),
-    figures: figures(measured, kind),
   };
 }
 

@@ -7,7 +7,7 @@
 
 import type { Era } from "../../../shared/mcp.ts";
 import type { Step } from "../campaign.ts";
-import type { Cell } from "../cell.ts";
+import { type Cell, foundIn } from "../cell.ts";
 import { startEnvoyBeside } from "../envoy_beside.ts";
 import { learn } from "../learn.ts";
 import { type OwnGateway, startOwnGateway } from "../own_gateway.ts";
@@ -72,16 +72,14 @@ function listCell(era: Era, count: number): Cell {
         }),
         path("gateway", address, { envoy: envoy.pid, broker: broker.pid }),
       ], bench);
-      const { paths, rounds, failures, firstFailure } = measured;
+      const { rounds } = measured;
       const ratio = (value: (of: typeof rounds[string][number]) => number) =>
         pairedRatio(
           rounds["gateway"]!.map(value),
           rounds["memory"]!.map(value),
         );
       return {
-        paths,
-        failures,
-        ...(firstFailure === undefined ? {} : { firstFailure }),
+        ...foundIn(measured),
         figures: [{
           what: "lists per second, broker / memory",
           unit: "",

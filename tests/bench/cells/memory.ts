@@ -71,7 +71,7 @@ export function memoryCells(): readonly Cell[] {
           era: "session",
           prefix: "i_",
         }],
-        { DENO_V8_FLAGS: "--gc-global" },
+        { env: { DENO_V8_FLAGS: "--gc-global" } },
       );
       const outcomes: Outcome[] = [];
       const open = async (count: number) => {

@@ -7,7 +7,7 @@
 
 import { runCampaign } from "../bench_tools.ts";
 import type { Campaign, Outcome, Step } from "../campaign.ts";
-import type { Bench, Cell } from "../cell.ts";
+import { type Bench, type Cell, foundIn } from "../cell.ts";
 import { learn } from "../learn.ts";
 import {
   end,
@@ -46,14 +46,13 @@ function initializeCell(connections: number): Cell {
           pids: to.pids,
         };
       };
-      const { paths, rounds, failures, firstFailure } = await measureRounds([
+      const measured = await measureRounds([
         await path("direct"),
         await path("gateway"),
       ], bench);
+      const { rounds } = measured;
       return {
-        paths,
-        failures,
-        ...(firstFailure === undefined ? {} : { firstFailure }),
+        ...foundIn(measured),
         figures: [{
           what: "p50, gateway / the server itself",
           unit: "",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type CellResult, type Figure, isMet } from "./results.ts";
+import { type CellResult, type Figure, isMet } from "../results.ts";
 
 /** Aligns cells of rows in columns; the first to the left, others right. */
 export function aligned(rows: readonly (readonly string[])[]): string[] {
@@ -70,18 +70,26 @@ function pathRows(paths: CellResult["paths"]): readonly string[][] {
 }
 
 function figureRow(figure: Figure): readonly string[] {
-  const { what, unit, median, min, max, target } = figure;
+  const { what, min, max } = figure;
   const met = isMet(figure);
-  const range = min === max ? "" : `[${number(min)}..${number(max)}]`;
-  const goal = [
+  return [
+    what,
+    valueText(figure),
+    min === max ? "" : `[${number(min)}..${number(max)}]`,
+    goalText(figure),
+    met === undefined ? "" : met ? "met" : "NOT MET",
+  ];
+}
+
+/** Writes a figure's value with its unit. */
+export function valueText({ median, unit }: Figure): string {
+  return `${number(median)}${unit === "" ? "" : ` ${unit}`}`;
+}
+
+/** Writes what a figure has to be; "" where that does not matter. */
+export function goalText({ target }: Figure): string {
+  return [
     ...(target?.atLeast === undefined ? [] : [`>= ${target.atLeast}`]),
     ...(target?.atMost === undefined ? [] : [`<= ${target.atMost}`]),
   ].join(", ");
-  return [
-    what,
-    `${number(median)}${unit === "" ? "" : ` ${unit}`}`,
-    range,
-    goal,
-    met === undefined ? "" : met ? "met" : "NOT MET",
-  ];
 }
