@@ -14,6 +14,7 @@ import { BuildError } from "./build_error.ts";
 import { bundleProgram } from "./bundle.ts";
 import { compileProgram, tellVersion } from "./compile.ts";
 import { getDenoPair, PAIR_TARGET, PAIR_VERSION } from "./deno_pair.ts";
+import type { Package } from "./module_names.ts";
 import type { BUILD_OPTIONS } from "./options.ts";
 import {
   type Directories,
@@ -67,10 +68,16 @@ export interface Executable {
   readonly bytes: number;
   /** What it says to `--version`; undefined where it is for another platform. */
   readonly version: string | undefined;
+  /** Packages that are in it, in whole or in part. */
+  readonly packages: readonly Package[];
+  /** Commit that it tells. */
+  readonly commit: string;
+  /** Release of the Deno in it. */
+  readonly deno: string;
 }
 
 /** The project's folder, without a slash at the end. */
-const PROJECT_DIR = new URL("../../..", import.meta.url).pathname
+export const PROJECT_DIR: string = new URL("../../..", import.meta.url).pathname
   .replace(/\/$/, "");
 
 /**
@@ -82,7 +89,7 @@ const PROJECT_DIR = new URL("../../..", import.meta.url).pathname
 export async function buildPrograms(
   options: BuildOptions,
 ): Promise<readonly Executable[]> {
-  const { deno, denort } = await compilerOf(options);
+  const { deno, denort, release } = await compilerOf(options);
   const commit = options.commit ?? await gitCommit(PROJECT_DIR);
   await Deno.mkdir(options.out, { recursive: true });
   const dir = await Deno.realPath(
@@ -95,7 +102,7 @@ export async function buildPrograms(
     const built: Executable[] = [];
     for (const program of options.programs) {
       const recipe = RECIPES[program];
-      const bundle = await bundleProgram({
+      const { main: bundle, packages } = await bundleProgram({
         projectDir: PROJECT_DIR,
         main: recipe.main,
         commit,
@@ -122,7 +129,10 @@ export async function buildPrograms(
       const { size: bytes } = await Deno.stat(made);
       const path = `${options.out}/${program}`;
       await Deno.rename(made, path);
-      built.push({ program, path, bytes, version });
+      built.push({
+        ...{ program, path, bytes, version, packages, commit },
+        deno: release,
+      });
       options.progress(
         `${path}: ${(bytes / 1e6).toFixed(1)} MB, ${
           version ?? "not run: it is for another platform"
@@ -137,12 +147,19 @@ export async function buildPrograms(
 
 async function compilerOf(
   { runtime, target, ...options }: BuildOptions,
-): Promise<{ readonly deno: string; readonly denort: string | undefined }> {
+): Promise<
+  {
+    readonly deno: string;
+    readonly denort: string | undefined;
+    readonly release: string;
+  }
+> {
+  const ours = { deno: Deno.execPath(), release: Deno.version.deno };
   switch (runtime.kind) {
     case "download":
-      return { deno: Deno.execPath(), denort: undefined };
+      return { ...ours, denort: undefined };
     case "file":
-      return { deno: Deno.execPath(), denort: runtime.denort };
+      return { ...ours, denort: runtime.denort };
     case "pair": {
       if (target !== undefined && target !== PAIR_TARGET) {
         throw new BuildError(
@@ -151,7 +168,7 @@ async function compilerOf(
           "build where Deno's download site can be reached, without --pair",
         );
       }
-      return await getDenoPair(options);
+      return { ...await getDenoPair(options), release: PAIR_VERSION };
     }
     default:
       return runtime satisfies never;
@@ -187,6 +204,14 @@ export async function gitCommit(dir: string): Promise<string> {
   if (!head.success || !/^[0-9a-f]+$/.test(head.text)) return "unknown";
   const { success, text } = await git("status", "--porcelain");
   return success && text === "" ? head.text : `${head.text}-changed`;
+}
+
+/** Time of the commit, in seconds since 1970; 0 where there is none. */
+export async function commitTime(dir: string): Promise<number> {
+  const { success, text } = await runTool("git", [
+    ...["-C", dir, "log", "-1", "--format=%ct"],
+  ]);
+  return success && /^\d+$/.test(text) ? Number(text) : 0;
 }
 
 /** Turns the values of the command line into what to build. */

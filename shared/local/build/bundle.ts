@@ -9,6 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { BuildError } from "./build_error.ts";
+import { type Package, packagesOf, portableNames } from "./module_names.ts";
 import { runTool } from "./run_tool.ts";
 
 /** What to bundle. */
@@ -27,14 +28,21 @@ export interface BundleOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What was bundled. */
+export interface Bundle {
+  /** Path of the file to run. */
+  readonly main: string;
+  /** Packages of which it has something in it. */
+  readonly packages: readonly Package[];
+}
+
 /**
  * Bundles with the Deno that runs this. The same sources make the same files,
  * wherever the project and Deno's cache are.
  *
- * @returns Path of the file to run.
  * @throws {BuildError} If Deno cannot bundle it.
  */
-export async function bundleProgram(options: BundleOptions): Promise<string> {
+export async function bundleProgram(options: BundleOptions): Promise<Bundle> {
   const { projectDir, main, external = [], outDir, signal } = options;
   await Deno.remove(outDir, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -60,7 +68,10 @@ export async function bundleProgram(options: BundleOptions): Promise<string> {
   for (const [name, text] of files) {
     await Deno.writeTextFile(`${outDir}/${name}`, text);
   }
-  return `${outDir}/${main.replace(/^.*\//, "").replace(/ts$/, "js")}`;
+  return {
+    main: `${outDir}/${main.replace(/^.*\//, "").replace(/ts$/, "js")}`,
+    packages: packagesOf(files.values()),
+  };
 }
 
 /** A file that the bundler names by what was in it: `redis_store-7J3K2A5Q.js`. */
@@ -89,25 +100,6 @@ export function nameByContent(
       text.replace(HASHED, (found) => names.get(found) ?? found),
     ]),
   );
-}
-
-/** Where the bundler names a module: a comment, or the key of a CommonJS one. */
-const MODULE_NAME = /^(?:\/\/ |\s+")\S*\/npm\/[^/"]+\/(\S+)/;
-const PACKAGE = /^((?:@[^/]+\/)?[^/]+)\/(\d[^/]*)\//;
-
-/**
- * Names the modules of packages by package and version. The bundler names them
- * by their path from the project to Deno's cache, which is another one on each
- * machine, and tells of its user.
- */
-export function portableNames(bundle: string): string {
-  return bundle.split("\n").map((line) => {
-    const path = MODULE_NAME.exec(line)?.[1];
-    if (path === undefined || !PACKAGE.test(path)) return line;
-    const mark = line.startsWith("//") ? "// " : line.match(/^\s+"/)?.[0] ?? "";
-    return mark + path.replace(PACKAGE, "npm:$1@$2/") +
-      line.slice(line.indexOf(path) + path.length);
-  }).join("\n");
 }
 
 const UNSTAMPED = 'var COMMIT = "unknown";';
