@@ -6,8 +6,6 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { formatAddress, type TcpAddress } from "../../shared/address.ts";
 import { type Command, runCommandLine } from "../../shared/command_line.ts";
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import { formatProblem, parseConfig } from "../../shared/config/parse.ts";
@@ -17,35 +15,26 @@ import {
   STDIN,
   UnreadableConfig,
 } from "../../shared/config/read_config.ts";
-import { SecretError, type SecretIo } from "../../shared/config/secrets.ts";
-import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
-import {
-  EnvoyFiles,
-  type EnvoyServers,
-  envoyServers,
-  readCaCerts,
-  replaceFile,
-} from "../../shared/envoy/files.ts";
+import { SecretError } from "../../shared/config/secrets.ts";
+import { readCaCerts } from "../../shared/envoy/files.ts";
 import { staticBootstrap } from "../../shared/envoy/static_bootstrap.ts";
 import { errorText } from "../../shared/error_text.ts";
+import { runUntilSignal } from "../../shared/lifecycle.ts";
+import { createLogger } from "../../shared/log.ts";
 import type { Environment } from "../../shared/options.ts";
-import { waitOnTimer } from "../../shared/wait_on_timer.ts";
+import { followConfig, RESTART_ENVOY } from "./follow.ts";
 import { ENVOY_CONFIG_OPTIONS, STDOUT } from "./options.ts";
+import { type Places, prepareUpdate } from "./prepare.ts";
 import {
   type EnvoyConfigValues,
   readSettings,
   type Settings,
 } from "./settings.ts";
-import { type Take, updateEnvoy } from "./update.ts";
+import { updateEnvoy } from "./update.ts";
 
 const SUMMARY = "Writes the configuration of an Envoy on this machine";
-/** For a group that Envoy, router and broker have in common. */
-const FILE_MODE = 0o640;
-const DIR_MODE = 0o750;
-/** Milliseconds that an Envoy which cannot be asked is given for each step. */
-const UNASKED_MS = 500;
-/** Gives up waiting for nobody: every wait of ours has an end of its own. */
-const NEVER = new AbortController().signal;
+/** Seconds that an update under way may take at the end. */
+const DRAIN_SECONDS = 20;
 
 /** The command. */
 export const ENVOY_CONFIG_COMMAND: Command = {
@@ -78,8 +67,21 @@ async function run(
     console.error(`See ${program} --help`);
     return 2;
   }
+  const { settings } = read;
+  const places: Places = {
+    out: values.out,
+    publish: values.publish,
+    settings,
+    secrets: {
+      secretsDir: values.secretsDir,
+      readTextFile: (path) => Deno.readTextFile(path),
+      env: (name) => env.get(name),
+    },
+  };
+  if (values.watch) return await follow(values, places);
   try {
-    await write(values, read.settings, env);
+    if (values.out === STDOUT) await print(values, settings, places);
+    else await write(values, places);
     return 0;
   } catch (error) {
     if (error instanceof InvalidConfig) {
@@ -87,6 +89,28 @@ async function run(
     } else console.error(whatFailed(error, values));
     return 1;
   }
+}
+
+/** Takes every change into force until a signal comes. */
+function follow(values: EnvoyConfigValues, places: Places): Promise<number> {
+  const log = createLogger({
+    program: "envoy-config",
+    level: values.logLevel,
+    format: values.logFormat,
+  });
+  return runUntilSignal({
+    start: (life) => {
+      const followed = followConfig({
+        file: values.config,
+        prepare: (given) => prepareUpdate(given, places),
+        log,
+        signal: life.draining,
+      });
+      life.onDrain("configuration", () => followed);
+    },
+    drainSeconds: DRAIN_SECONDS,
+    log,
+  });
 }
 
 /** A configuration with errors in it. */
@@ -100,69 +124,41 @@ class InvalidConfig extends Error {
   }
 }
 
+/** Writes one file that has everything in it to standard output. */
+async function print(
+  values: EnvoyConfigValues,
+  { envoy, admin }: Settings,
+  { secrets }: Places,
+): Promise<void> {
+  const { config } = await readValid(values);
+  const caCerts = await readCaCerts(config, secrets);
+  console.log(
+    JSON.stringify(staticBootstrap(config, { ...envoy, caCerts }, admin)),
+  );
+}
+
+/** Writes Envoy's files, and has a running Envoy take them. */
 async function write(
   values: EnvoyConfigValues,
-  settings: Settings,
-  env: Environment,
+  places: Places,
 ): Promise<void> {
-  const text = await readConfig(values.config, DENO_READ_IO);
-  const config = validConfig(
-    text,
-    values.config === STDIN ? "standard input" : values.config,
-  );
-  const secrets: SecretIo = {
-    secretsDir: values.secretsDir,
-    readTextFile: (path) => Deno.readTextFile(path),
-    env: (name) => env.get(name),
-  };
-  const { envoy, admin } = settings;
-  if (values.out === STDOUT) {
-    const caCerts = await readCaCerts(config, secrets);
-    console.log(
-      JSON.stringify(staticBootstrap(config, { ...envoy, caCerts }, admin)),
-    );
-    return;
-  }
-  const { out, publish } = values;
-  await Deno.mkdir(out, { recursive: true, mode: DIR_MODE });
-  const files = new EnvoyFiles(out, envoy, FILE_MODE);
-  const running = await runningEnvoy(settings);
-  const { restart } = await updateEnvoy({
-    version: config.version,
-    listenerVersion: hash(JSON.stringify(envoy)),
-    now: await envoyServers(config, envoy, secrets),
-    before: publish === undefined
-      ? undefined
-      : await serversBefore(publish, settings, secrets),
-    files: {
-      clusters: (servers, version) => files.writeClusters(servers, version),
-      routes: (servers, version) => files.writeRoutes(servers, version),
-      listener: (version) => files.writeListener(version),
-      undo: await snapshot(out),
-      bootstrap: async () => {
-        const before = await textOf(files.bootstrap);
-        await files.writeBootstrap(admin);
-        return running && before !== await textOf(files.bootstrap);
-      },
-    },
-    take: running ? takeOf(settings) : (_kind, _version, write) => write(),
-    publish: async () => {
-      if (publish !== undefined) await replaceFile(publish, text, FILE_MODE);
-    },
-  });
+  const given = await readValid(values);
+  const { running, update } = await prepareUpdate(given, places);
+  const { restart } = await updateEnvoy(update);
+  const { version, servers } = given.config;
   console.log(
-    `${out}: configuration ${config.version}, ${config.servers.length} ` +
-      `servers; ${
-        running ? "Envoy has taken it" : "Envoy is not running, or not asked"
-      }`,
+    `${values.out}: configuration ${version}, servers: ${servers.length}; ` +
+      `Envoy ${running ? "has taken it" : "is not running"}`,
   );
-  if (restart) {
-    console.error(
-      "Envoy goes on as it was started: what is only told at start has " +
-        "changed (routers, admin interface, limits of connections or " +
-        "memory). Remedy: restart Envoy",
-    );
-  }
+  if (restart) console.error(RESTART_ENVOY);
+}
+
+async function readValid(
+  { config: file }: EnvoyConfigValues,
+): Promise<{ readonly config: GatewayConfig; readonly text: string }> {
+  const text = await readConfig(file, DENO_READ_IO);
+  const config = validConfig(text, file === STDIN ? "standard input" : file);
+  return { config, text };
 }
 
 function validConfig(text: string, file: string): GatewayConfig {
@@ -171,93 +167,6 @@ function validConfig(text: string, file: string): GatewayConfig {
   if (!result.ok) throw new InvalidConfig(lines);
   for (const line of lines) console.error(line);
   return result.config;
-}
-
-/**
- * What Envoy had to know of what router and broker act on. A server whose CA
- * is gone with it is left out: nothing could be said of it.
- */
-async function serversBefore(
-  published: string,
-  { envoy }: Settings,
-  secrets: SecretIo,
-): Promise<EnvoyServers | undefined> {
-  const text = await textOf(published);
-  const parsed = text === undefined
-    ? undefined
-    : parseConfig(text, { file: published });
-  if (parsed === undefined || !parsed.ok) return undefined;
-  const { config } = parsed;
-  try {
-    return await envoyServers(config, envoy, secrets);
-  } catch (error) {
-    if (!(error instanceof SecretError)) throw error;
-    const servers = config.servers.filter(({ caCert }) => caCert === undefined);
-    return await envoyServers({ ...config, servers }, envoy, secrets);
-  }
-}
-
-/** Files that Envoy watches: routes first, which name the clusters. */
-const WATCHED = ["rds.json", "cds.json", "sds.json", "lds.json"];
-
-/** Remembers Envoy's files as they are; what is returned puts them back. */
-async function snapshot(dir: string): Promise<() => Promise<void>> {
-  const paths = WATCHED.map((name) => `${dir}/${name}`);
-  const texts = await Promise.all(paths.map(textOf));
-  return async () => {
-    for (const [at, path] of paths.entries()) {
-      const text = texts[at];
-      if (text === undefined || text === await textOf(path)) continue;
-      await replaceFile(path, text, FILE_MODE);
-    }
-  };
-}
-
-/** Whether an Envoy is there to be asked, or might be. */
-async function runningEnvoy({ admin }: Settings): Promise<boolean> {
-  if (admin === undefined) return true;
-  try {
-    await adminOf(admin).state();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Writes, and waits until Envoy has taken it. */
-function takeOf({ admin }: Settings): Take {
-  if (admin === undefined) {
-    return async (_kind, _version, write) => {
-      await write();
-      await waitOnTimer(UNASKED_MS, NEVER);
-    };
-  }
-  const envoy = adminOf(admin);
-  return async (kind, version, write) => {
-    const before = await envoy.state();
-    await write();
-    await envoy.taken(kind, version, before);
-  };
-}
-
-function adminOf(address: TcpAddress): EnvoyAdmin {
-  return new EnvoyAdmin(`http://${formatAddress(address)}`, () => [REFUSED]);
-}
-
-/** Stands for Envoy's log, which is not ours to read. */
-const REFUSED = "config update rejected: its own log says why";
-
-async function textOf(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function hash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
 function whatFailed(

@@ -34,6 +34,11 @@ export const ENVOY_CONFIG_OPTIONS = {
       "what router and broker are given by --config, so that neither sends " +
       "a call where Envoy cannot go yet",
   },
+  watch: {
+    kind: "boolean",
+    env: "GATEWAY_ENVOY_WATCH",
+    help: "Go on, and take every change of the configuration into force",
+  },
   listen: {
     kind: "address",
     env: "GATEWAY_ENVOY_LISTEN",
@@ -156,6 +161,8 @@ export const ENVOY_CONFIG_OPTIONS = {
     help: "Certificates, PEM, that https servers without a CA of their own " +
       "are checked against",
   },
+  logLevel: COMMON_OPTIONS.logLevel,
+  logFormat: COMMON_OPTIONS.logFormat,
 } as const;
 
 /** Standard output where a directory is wanted. */

@@ -35,6 +35,9 @@ const UNDERSCORES: Readonly<
   Record<EnvoyConfigValues["underscoreHeaders"], UnderscoreHeaders>
 > = { allow: "ALLOW", reject: "REJECT_REQUEST", drop: "DROP_HEADER" };
 
+const NO_STREAMS = "with standard input or output: name a file with " +
+  "--config and a directory with --out";
+
 /** Whoever is on this machine may look, and end or change nothing. */
 const ADMIN_PATHS = [
   "/certs",
@@ -69,14 +72,12 @@ export function readSettings(values: EnvoyConfigValues): SettingsResult {
       problems.push(`Cannot use ${flag} with port 0: name the port`);
     }
   }
+  const streams = values.out === STDOUT || values.config === STDIN;
+  if (values.watch && streams) {
+    problems.push(`Cannot use --watch ${NO_STREAMS}`);
+  }
   if (values.publish !== undefined) {
-    const sense = values.out === STDOUT || values.config === STDIN;
-    if (sense) {
-      problems.push(
-        "Cannot use --publish with standard input or output: name a file " +
-          "with --config and a directory with --out",
-      );
-    }
+    if (streams) problems.push(`Cannot use --publish ${NO_STREAMS}`);
     if (values.publish === values.config) {
       problems.push(
         "Cannot use --publish with the file of --config: name another one, " +

@@ -80,8 +80,9 @@ const refused: readonly {
     ],
   },
   {
-    args: ["--publish", "/run/x.yaml", "--out", "-"],
+    args: ["--publish", "/run/x.yaml", "--watch", "--out", "-"],
     want: [
+      "Cannot use --watch with standard input or output: name a file with --config and a directory with --out",
       "Cannot use --publish with standard input or output: name a file with --config and a directory with --out",
     ],
   },

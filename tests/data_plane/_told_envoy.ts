@@ -6,7 +6,6 @@
  */
 
 import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
-import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
 import { freePort, releasePort } from "../../shared/local/ports.ts";
 import { LocalProcess } from "../../shared/local/processes.ts";
 import {
@@ -15,6 +14,7 @@ import {
   programReady,
 } from "../../shared/local/programs.ts";
 import { ConfigFile, type ServerEntry } from "../support/config_file.ts";
+import { envoyPath } from "../support/envoy_path.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
 
 const HOST = "127.0.0.1";
@@ -48,16 +48,6 @@ export async function envoyConfig(
   const { code, stdout, stderr } = await child.output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
-}
-
-/** Finds Envoy, as the programs' own tools do. */
-export function envoyPath(): Promise<string> {
-  const env = (name: string) => Deno.env.get(name);
-  return findEnvoy({
-    cacheDir: defaultCacheDir(env),
-    env,
-    progress: (line) => console.error(line),
-  });
 }
 
 /** A gateway whose Envoy is told by the command. */

@@ -10,12 +10,12 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { type RawServer, startRawServer } from "../fixtures/raw_server.ts";
+import { envoyPath } from "../support/envoy_path.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
 import { proves, shared } from "../support/proves.ts";
 import { eventually } from "../support/wait.ts";
 import {
   envoyConfig,
-  envoyPath,
   startToldGateway,
   type ToldGateway,
 } from "./_told_envoy.ts";
@@ -132,7 +132,7 @@ proves(
     ]);
     const { code, stdout, stderr } = await gateway.tell();
     assertEquals({ code, stderr }, { code: 0, stderr: "" });
-    assertStringIncludes(stdout, "2 servers; Envoy has taken it");
+    assertStringIncludes(stdout, "servers: 2; Envoy has taken it");
     await eventually(async () => {
       assertEquals(await toolNames(client), ["one_echo", "two_echo"]);
     });
