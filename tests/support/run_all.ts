@@ -42,6 +42,7 @@ const LANES: readonly (readonly Step[])[] = [
     { task: "test:conformance", timeoutMs: 15 * MINUTE },
     { task: "test:stores", timeoutMs: 10 * MINUTE },
     { task: "test:executables", timeoutMs: 15 * MINUTE },
+    { task: "test:vm", timeoutMs: 10 * MINUTE },
     { task: "test:bench", timeoutMs: 10 * MINUTE },
   ],
 ];
