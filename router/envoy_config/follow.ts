@@ -28,7 +28,7 @@ export interface FollowOptions {
 }
 
 /** Says that Envoy has to be started again. */
-export const RESTART_ENVOY =
+export const RESTART_ENVOY: string =
   "Envoy goes on as it was started: what it is only told at its start has " +
   "changed (routers, admin interface, limits of connections or memory). " +
   "Remedy: restart Envoy";
