@@ -34,7 +34,8 @@ import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
 import { RESETS_MESSAGE, RESETS_REMEDY, ResetWatch } from "./reset_watch.ts";
 import { RouteTable } from "../shared/routing/route_table.ts";
-import { type ExchangeOutcome, serveProcessor } from "./server.ts";
+import type { ExchangeOutcome } from "./process_call.ts";
+import { serveProcessor } from "./server.ts";
 import { ServerClient } from "./server_client.ts";
 
 async function start(

@@ -53,7 +53,7 @@ const CONFINED: readonly {
   readonly what: string;
   readonly to: readonly string[];
 }[] = [
-  { what: "@grpc/grpc-js", to: ["router/server.ts"] },
+  { what: "@grpc/grpc-js", to: ["router/grpc_js_transport.ts"] },
   {
     what: "@kubernetes/client-node",
     to: ["controller/kube/kubeconfig.ts"],

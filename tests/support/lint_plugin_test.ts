@@ -72,7 +72,7 @@ const cases: readonly Case[] = [
   imports("router/wire/read_phase_test.ts", "../../proto/gen/x_pb.ts", 0),
   imports("router/exchange.ts", "../proto/gen/x_pb.ts", 1),
   // Packages with one reader.
-  imports("router/server.ts", "@grpc/grpc-js", 0),
+  imports("router/grpc_js_transport.ts", "@grpc/grpc-js", 0),
   imports("tests/data_plane/x_test.ts", "@grpc/grpc-js", 0),
   imports("router/exchange.ts", "@grpc/grpc-js", 1),
   imports("router/exchange.ts", "npm:@grpc/grpc-js@1.14.7", 1),

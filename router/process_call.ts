@@ -1,0 +1,160 @@
+/**
+ * Answers one call of Envoy's `ExternalProcessor.Process`: one exchange, phase
+ * by phase, in the order of questions. Knows messages; what they mean is
+ * `exchange.ts`'s business, what carries them the transport's.
+ *
+ * @module
+ */
+
+import type { Logger } from "../shared/log.ts";
+import type { Answer } from "./answer.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangePorts } from "./exchange_ports.ts";
+import type { GrpcCall, GrpcCallee } from "./grpc_call.ts";
+import type { Phase } from "./phase.ts";
+import { refusal } from "./reply.ts";
+import { readPhase } from "./wire/read_phase.ts";
+import { dropTrailers, writeAnswer } from "./wire/write_answer.ts";
+
+/** What an exchange is answered with. */
+export interface ProcessOptions {
+  /** What every exchange works with. */
+  readonly ports: ExchangePorts;
+  /** Called once, when it is over. */
+  readonly onExchange?: (outcome: ExchangeOutcome) => void;
+  /** Log of the edge. */
+  readonly log: Logger;
+}
+
+/** How an exchange ended, for metrics. */
+export interface ExchangeOutcome {
+  /** `continue`, the details of our own reply, or `aborted`. */
+  readonly outcome: string;
+  /** Envoy reset the stream instead of closing it. */
+  readonly reset: boolean;
+  /** From its first message to its last answer, milliseconds. */
+  readonly durationMs: number;
+}
+
+/** Answers one call. */
+export class ProcessCall implements GrpcCallee {
+  readonly #call: GrpcCall;
+  readonly #options: ProcessOptions;
+  readonly #exchange: Exchange;
+  readonly #started = performance.now();
+  #outcome = "continue";
+  #finished = false;
+  #last: Promise<void> | undefined;
+
+  /** Begins the exchange. */
+  constructor(call: GrpcCall, options: ProcessOptions) {
+    this.#call = call;
+    this.#options = options;
+    this.#exchange = new Exchange(options.ports);
+  }
+
+  /** Answers a message, once those before it are answered. */
+  message(bytes: Uint8Array): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#last;
+    this.#last = promise;
+    const answer = () => this.#answer(bytes).then(resolve);
+    if (before === undefined) void answer();
+    else void before.then(answer);
+    return promise;
+  }
+
+  /** Ends in good order, once all is answered. */
+  end(): void {
+    const end = () => {
+      if (!this.#finished) this.#call.end();
+      this.#finish(false);
+    };
+    if (this.#last === undefined) end();
+    else void this.#last.then(end);
+  }
+
+  /**
+   * Envoy gave the exchange up: its client went away, or its time was over.
+   * Or it ends every stream like that: see reset_watch.ts.
+   */
+  cancelled(): void {
+    if (this.#outcome === "continue") this.#outcome = "aborted";
+    this.#finish(true);
+  }
+
+  async #answer(bytes: Uint8Array): Promise<void> {
+    if (this.#finished) return;
+    try {
+      const answered = await this.#answerPhase(readPhase(bytes));
+      // It may have been given up meanwhile.
+      if (this.#finished) return;
+      if (answered.details !== undefined) this.#outcome = answered.details;
+      this.#call.write(answered.bytes);
+      if (!answered.letGo) return;
+      // Envoy passes on what it has sent us meanwhile, and all that follows.
+      this.#call.end();
+      this.#finish(false);
+    } catch (error) {
+      this.#abort(error);
+    }
+  }
+
+  #abort(error: unknown): void {
+    if (this.#finished) return;
+    this.#outcome = "aborted";
+    this.#options.log.error("exchange broken off", { error });
+    // Ending the stream in good order would let the request pass unseen.
+    this.#call.fail();
+    this.#finish(false);
+  }
+
+  #finish(reset: boolean): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#exchange.close();
+    const durationMs = performance.now() - this.#started;
+    this.#options.onExchange?.({ outcome: this.#outcome, reset, durationMs });
+  }
+
+  async #answerPhase(
+    phase: Phase,
+  ): Promise<{ bytes: Uint8Array; details?: string; letGo?: boolean }> {
+    if (phase.kind === "request trailers") {
+      return { bytes: dropTrailers(phase.names) };
+    }
+    if (phase.kind === "unexpected") {
+      throw new Error(
+        `Cannot process ${phase.name}: set its processing mode in Envoy's ` +
+          "ext_proc filter to SKIP or NONE",
+      );
+    }
+    const exchange = this.#exchange;
+    let answer: Answer;
+    try {
+      switch (phase.kind) {
+        case "request headers":
+          answer = await exchange.requestHeaders(phase.head);
+          break;
+        case "request body":
+          answer = await exchange.requestBody(phase.bytes);
+          break;
+        case "response headers":
+          answer = await exchange.responseHeaders(phase.head);
+          break;
+        case "response body":
+          answer = exchange.responseBody(phase.bytes, phase.end);
+          break;
+        default:
+          return phase satisfies never;
+      }
+    } catch (error) {
+      this.#options.log.error("exchange failed", { phase: phase.kind, error });
+      answer = refusal({ kind: "internal error" }, null);
+    }
+    const bytes = writeAnswer(phase.kind, answer);
+    return answer.kind === "reply"
+      ? { bytes, details: answer.details }
+      : { bytes, letGo: answer.letGo ?? false };
+  }
+}
