@@ -14,7 +14,7 @@ export async function thisMachine(): Promise<Machine> {
     cpu: cpuModel(cpuInfo),
     cores: navigator.hardwareConcurrency,
     memory: Deno.systemMemoryInfo().total,
-    system: `${Deno.build.os} ${Deno.osRelease()}`,
+    system: `${Deno.build.os} ${Deno.osRelease().replace(/-.*/, "")}`,
     load: Deno.loadavg()[0] ?? 0,
     versions: { Deno: Deno.version.deno, Envoy: ENVOY_VERSION },
   };

@@ -13,7 +13,7 @@ import type { Cell } from "./cell.ts";
 import { findBenchTools } from "./bench_tools.ts";
 import { thisMachine } from "./machine.ts";
 import { BENCH_OPTIONS } from "./options.ts";
-import { type BenchResult, isMet } from "./results.ts";
+import { type BenchResult, isBusy, isMet } from "./results.ts";
 import { allCells, runCells } from "./run.ts";
 import { publish } from "./publish.ts";
 import { cellText } from "./report/text_table.ts";
@@ -38,7 +38,7 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error("See --help");
       return 2;
     case "options":
-      return await bench(outcome.values, args);
+      return await bench(outcome.values);
     default:
       return outcome satisfies never;
   }
@@ -46,10 +46,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 type Options = OptionValues<typeof BENCH_OPTIONS>;
 
-async function bench(
-  options: Options,
-  args: readonly string[],
-): Promise<number> {
+async function bench(options: Options): Promise<number> {
   const only = new RegExp(options.only ?? "");
   const cells = allCells().filter(({ name }) => only.test(name));
   if (options.list) {
@@ -62,7 +59,7 @@ async function bench(
     return 2;
   }
   const result = options.from === undefined
-    ? await measure(options, args, cells)
+    ? await measure(options, cells)
     : await read(options.from);
   if (options.json !== undefined) {
     await Deno.writeTextFile(
@@ -87,7 +84,6 @@ function problemOf(options: Options, cells: number): string | undefined {
 
 async function measure(
   options: Options,
-  args: readonly string[],
   cells: readonly Cell[],
 ): Promise<BenchResult> {
   const env = (name: string) => Deno.env.get(name);
@@ -99,10 +95,16 @@ async function measure(
   });
   const rounds = options.smoke ? 1 : options.rounds;
   const roundMs = options.smoke ? 60 : options.roundMs;
+  const machine = await thisMachine();
+  if (isBusy(machine)) {
+    progress(
+      `The machine is busy (load ${machine.load}): figures will say little`,
+    );
+  }
   const about = {
     at: new Date().toISOString(),
-    command: ["deno task bench", ...args].join(" "),
-    machine: await thisMachine(),
+    command: `deno task bench --rounds ${rounds} --round-ms ${roundMs}`,
+    machine,
     rounds,
     roundMs,
   };

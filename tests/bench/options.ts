@@ -17,7 +17,7 @@ export const BENCH_OPTIONS = {
     kind: "integer",
     min: 1,
     max: 100,
-    default: 3,
+    default: 9,
     placeholder: "COUNT",
     help: "Rounds of each cell; what is shown is their median",
   },
@@ -25,7 +25,7 @@ export const BENCH_OPTIONS = {
     kind: "integer",
     min: 20,
     max: 60_000,
-    default: 800,
+    default: 250,
     placeholder: "MS",
     help: "Milliseconds of one path in one round",
   },
@@ -45,7 +45,7 @@ export const BENCH_OPTIONS = {
   },
   publish: {
     kind: "boolean",
-    help: "Put the results into the documentation: tables, picture, JSON",
+    help: "Put the results into the documentation: tables and picture",
   },
   json: {
     kind: "path",

@@ -1,6 +1,6 @@
 /**
- * Puts results into the documentation: tables between two comments, a picture,
- * and the figures themselves.
+ * Puts results into the documentation: tables between two comments, and a
+ * picture.
  *
  * @module
  */
@@ -15,7 +15,6 @@ export const PUBLISHED = {
   readme: "README.md",
   details: "tests/bench/README.md",
   picture: "tests/bench/figures/calls.svg",
-  results: "tests/bench/figures/results.json",
 } as const;
 
 /** Rewrites them; the text around the tables stays as it is. */
@@ -35,10 +34,9 @@ export async function publish(
   await replace("readme", "short", shortReport(result));
   await replace("details", "full", fullReport(result));
   await Deno.writeTextFile(file("picture"), picture(result));
-  await Deno.writeTextFile(file("results"), JSON.stringify(result));
   // Tables as this project's are written.
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "-q", file("readme"), file("details"), file("results")],
+    args: ["fmt", "-q", file("readme"), file("details")],
     cwd: dir,
   }).output();
   if (!success) throw new Error("Cannot format what was published");

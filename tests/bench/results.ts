@@ -92,6 +92,14 @@ export interface BenchResult {
   readonly cells: readonly CellResult[];
 }
 
+/**
+ * Tells whether a machine has so much to do already, by its load before, that
+ * what is measured on it says little.
+ */
+export function isBusy({ load, cores }: Machine): boolean {
+  return load > cores / 4;
+}
+
 /** Tells whether a figure is what it has to be; undefined without a target. */
 export function isMet({ median, target }: Figure): boolean | undefined {
   if (target === undefined) return undefined;

@@ -77,7 +77,7 @@ export async function measureRounds(
   // Connections, sessions and code are warm when the first round begins.
   for (const { name, campaign } of paths) {
     measured[name] = [];
-    const durationMs = Math.max(Math.round(roundMs / 3), 50);
+    const durationMs = roundMs;
     outcomes.push(await runCampaign(tools, { ...campaign, durationMs }));
   }
   for (let round = 0; round < rounds; round++) {

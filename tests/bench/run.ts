@@ -58,7 +58,11 @@ export async function runCells(
   const bench: Bench = {
     ...options,
     world: () =>
-      world ??= World.start(options.tools).then((world) => owned.use(world)),
+      world ??= World.start(options.tools).then(async (world) => {
+        owned.use(world);
+        if (!options.smoke) await world.warmUp();
+        return world;
+      }),
   };
   const results: CellResult[] = [];
   for (const [at, { name, about, run }] of cells.entries()) {

@@ -20,9 +20,9 @@ import { startGateway, type TestGateway } from "../support/gateway.ts";
 import type { ServerEntry } from "../support/config_file.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { StatelessClient } from "../support/stateless_client.ts";
-import { BenchTool } from "./bench_tools.ts";
+import { BenchTool, runCampaign } from "./bench_tools.ts";
 import { type EnvoyBeside, startEnvoyBeside } from "./envoy_beside.ts";
-import type { Target } from "./requests.ts";
+import { sizedCall, type Target, toolAnswer } from "./requests.ts";
 
 /** What a request passes on its way to the server. */
 export type PathName = "direct" | "envoy" | "go" | "gateway";
@@ -61,6 +61,9 @@ export async function startBenchServer(tools: string): Promise<BenchServer> {
     [Symbol.asyncDispose]: () => tool[Symbol.asyncDispose](),
   };
 }
+
+const WARM_CLIENTS = 16;
+const WARM_MS = 1_500;
 
 /** A server of the configuration, by era and naming: its name and its tools'. */
 const SERVERS: Readonly<
@@ -177,6 +180,36 @@ export class World implements AsyncDisposable {
       this.#sessions.push(session ?? "");
     }
     return this.#sessions.slice(0, count);
+  }
+
+  /**
+   * Calls for a while on every path: code that runs often is compiled by then.
+   *
+   * @throws {Error} Where a call fails.
+   */
+  async warmUp(): Promise<void> {
+    const sessions = await this.sessions(WARM_CLIENTS);
+    for (const era of ["session", "stateless"] as const) {
+      for (const path of ["envoy", "go", "gateway"] as const) {
+        const { address, target, tool } = this.call(
+          path,
+          era,
+          "prefixed",
+          "echo",
+        );
+        const { failures, firstFailure } = await runCampaign(this.tools, {
+          address,
+          connections: WARM_CLIENTS,
+          durationMs: WARM_MS,
+          sessions,
+          steps: [{
+            ...sizedCall(era, tool, 300, target),
+            ...toolAnswer(era, "ok"),
+          }],
+        });
+        if (failures > 0) throw new Error(`Cannot get warm: ${firstFailure}`);
+      }
+    }
   }
 
   /** Process ids of the gateway. */

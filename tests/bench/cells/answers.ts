@@ -27,8 +27,6 @@ const AT_ONCE = 16;
 const STREAMS = 4;
 /** Microseconds between two events of a stream. */
 const PAUSE_US = 1_000;
-/** Milliseconds of a path in a round, where differences are looked for. */
-const FINE_MS = 200;
 /** What passing something on may cost, measured by what it costs Envoy. */
 const GOAL = { atMost: 1.25 };
 
@@ -67,7 +65,7 @@ function largeCell(era: Era): Cell {
         path("envoy", "small"),
         path("gateway", "large"),
         path("gateway", "small"),
-      ], finely(bench));
+      ], bench);
       const { rounds } = measured;
       return {
         ...foundIn(measured),
@@ -85,16 +83,14 @@ function largeCell(era: Era): Cell {
 }
 
 /**
- * As long in all, but in shorter rounds: what is looked for is a difference,
- * and the closer two are in time, the more alike is all else.
+ * As long in all, but in longer rounds: a stream lasts one, so that its own
+ * beginning, which is a call, hardly counts.
  */
-function finely(bench: Bench): Bench {
-  const { rounds, roundMs } = bench;
-  const roundsMore = Math.max(Math.floor(roundMs / FINE_MS), 1);
+function coarsely(bench: Bench): Bench {
   return {
     ...bench,
-    rounds: rounds * roundsMore,
-    roundMs: Math.round(roundMs / roundsMore),
+    rounds: Math.ceil(bench.rounds / 4),
+    roundMs: bench.roundMs * 4,
   };
 }
 
@@ -128,13 +124,14 @@ function streamCell(era: Era): Cell {
       `events of tools' streams, one every ms, ${era} era, ${STREAMS} streams at once`,
     async run(bench) {
       const world = await bench.world();
+      const coarse = coarsely(bench);
       const measured = await measureRounds(
         await Promise.all(
           (["direct", "envoy", "gateway"] as const).map((name) =>
-            streamPath(bench, world, name, era)
+            streamPath(coarse, world, name, era)
           ),
         ),
-        bench,
+        coarse,
       );
       const { envoy = [], gateway = [] } = measured.rounds;
       const ratio = (value: (of: Round) => number) =>
@@ -163,7 +160,6 @@ async function streamPath(
   name: PathName,
   era: Era,
 ): Promise<Path> {
-  // One stream fills a round, so that its own beginning hardly counts.
   const events = Math.max(Math.floor(roundMs * 900 / PAUSE_US), 5);
   const path = pathOf(name, world.call(name, era, "prefixed", "events"), {
     connections: STREAMS,

@@ -18,9 +18,6 @@ const ERAS: readonly Era[] = ["session", "stateless"];
 const CLIENTS = 1_000;
 /** Milliseconds in which all have to have it. */
 const GOAL_MS = 250;
-/** Changes, for each round of other cells. */
-const CHANGES = 3;
-
 /** The cells. */
 export function fanOutCells(): readonly Cell[] {
   return ERAS.map((era) => ({
@@ -42,7 +39,7 @@ export function fanOutCells(): readonly Cell[] {
       await listeners.tell(await audience(own, era, clients));
       await listeners.said();
       const waves: Wave[] = [];
-      for (let at = 0; at < bench.rounds * CHANGES; at++) {
+      for (let at = 0; at < bench.rounds; at++) {
         waves.push(await wave(own, listeners));
       }
       const missing = waves.reduce(

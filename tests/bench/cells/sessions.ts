@@ -86,7 +86,7 @@ async function opening(address: string, target: Target): Promise<Step> {
 }
 
 /** Sessions of one round. */
-const SESSIONS = 200;
+const SESSIONS = 100;
 const CALL = "tools/call";
 /** The session's two exchanges with the server before its first call. */
 const HANDSHAKE = ["initialize", "notifications/initialized"];

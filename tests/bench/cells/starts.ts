@@ -9,9 +9,6 @@ import type { Cell } from "../cell.ts";
 import { startOwnGateway } from "../own_gateway.ts";
 import { spread } from "../statistics.ts";
 
-/** Starts, for each round of other cells. */
-const STARTS = 2;
-
 /** The cell. */
 export function startCells(): readonly Cell[] {
   return [{
@@ -31,7 +28,7 @@ export function startCells(): readonly Cell[] {
       const { router, broker } = own.gateway.local;
       const times = async (program: LocalProcess) => {
         const ms: number[] = [];
-        for (let at = 0; at < bench.rounds * STARTS; at++) {
+        for (let at = 0; at < bench.rounds; at++) {
           await program.stop();
           const started = performance.now();
           await program.start();

@@ -8,6 +8,7 @@ import {
   type BenchResult,
   type CellResult,
   type Figure,
+  isBusy,
   isMet,
   type PathResult,
 } from "../results.ts";
@@ -96,7 +97,10 @@ export function fullReport(result: BenchResult): string {
     "### Other figures",
     table(
       ["cell", "what", "measured", "lowest and highest"],
-      figures.filter(({ figure }) => figure.target === undefined)
+      // Those of calls follow from the table above.
+      figures.filter(({ cell, figure }) =>
+        figure.target === undefined && !calls.some((one) => one.cell === cell)
+      )
         .map(({ cell, figure }) => [
           code(cell),
           figure.what,
@@ -175,9 +179,8 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-function about(
-  { machine, at, rounds, roundMs, command }: BenchResult,
-): string {
+function about(result: BenchResult): string {
+  const { machine, at, rounds, roundMs, command } = result;
   const { cpu, cores, memory, system, versions, load } = machine;
   const gib = Math.round(memory / 2 ** 30);
   const ran = Object.entries(versions).map(([name, version]) =>
@@ -188,7 +191,11 @@ function about(
   } by \`${command}\`: ${rounds} rounds of ` +
     `${roundMs} ms for each path, medians. ${cpu}, ${cores} cores shared by ` +
     `clients, Envoy (one thread), processors and server, ${gib} GiB, ${system}; ` +
-    `${ran.join(", ")}; load before: ${number(load)}.`;
+    `${ran.join(", ")}; load before: ${number(load)}.${
+      isBusy(result.machine)
+        ? " The machine had other things to do meanwhile, which is more than the figures can bear: they say little."
+        : ""
+    }`;
 }
 
 function goalsInWords({ cells }: BenchResult): string {
@@ -207,6 +214,9 @@ function goalsInWords({ cells }: BenchResult): string {
     } failed.`;
 }
 
+/** Columns of words, which stand to the left. */
+const TEXTS: ReadonlySet<string> = new Set(["call", "cell", "what", "path"]);
+
 function table(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -215,7 +225,7 @@ function table(
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [
     line(head),
-    line(head.map((_, at) => at === 0 ? "---" : "---:")),
+    line(head.map((name) => TEXTS.has(name) ? "---" : "---:")),
     ...rows.map(line),
   ].join("\n");
 }

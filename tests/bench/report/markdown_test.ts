@@ -29,18 +29,31 @@ Deno.test("fullReport() says which goal is not met", () => {
       unit: "",
       ...spread([0.5, 0.6]),
       target: { atLeast: 0.75, atMost: 3 },
-    }, { what: "start", unit: "ms", ...spread([250]) }],
+    }],
     failures: 3,
   };
-  const text = fullReport(result(cell));
+  const start = {
+    ...cell,
+    cell: "start",
+    paths: {},
+    figures: [{ what: "ready", unit: "ms", ...spread([250]) }],
+  };
+  const text = fullReport(result(cell, start));
   assert(
     text.includes(
       `| \`${CALL}\` | calls | >= 0.75, <= 3 | 0.55 | 0.50 to 0.60 | **not met** |`,
     ),
     text,
   );
-  assert(text.includes(`| \`${CALL}\` | start | 250 ms |  |`), text);
+  assert(text.includes("| `start` | ready | 250 ms |  |"), text);
   assert(shortReport(result(cell)).includes("3 failed"));
+});
+
+Deno.test("shortReport() says that the machine was busy", () => {
+  const idle = result(callCell(CALL));
+  const busy = { ...idle, machine: { ...idle.machine, load: 3 } };
+  assert(shortReport(busy).includes("they say little"));
+  assert(!shortReport(idle).includes("they say little"));
 });
 
 Deno.test("putBetween() replaces what is between its two comments", () => {

@@ -88,6 +88,9 @@ export function valueText({ median, unit }: Figure): string {
 
 /** Writes what a figure has to be; "" where that does not matter. */
 export function goalText({ target }: Figure): string {
+  if (target !== undefined && target.atLeast === target.atMost) {
+    return `${target.atLeast}`;
+  }
   return [
     ...(target?.atLeast === undefined ? [] : [`>= ${target.atLeast}`]),
     ...(target?.atMost === undefined ? [] : [`<= ${target.atMost}`]),
