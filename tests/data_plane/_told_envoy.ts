@@ -62,8 +62,10 @@ export interface ToldGateway extends AsyncDisposable {
   readonly published: string;
   /** Envoy. */
   readonly envoy: LocalProcess;
-  /** Runs the command again, as a change of the configuration has it done. */
+  /** Runs the command again, as after a change of the configuration. */
   tell(): Promise<Told>;
+  /** The command with `--watch`, to be started. */
+  readonly follower: LocalProcess;
 }
 
 /**
@@ -88,15 +90,15 @@ export async function startToldGateway(
   const config = new ConfigFile(`${dir}/config.json`);
   const published = `${dir}/published.json`;
   await config.write(servers);
-  const tell = () =>
-    envoyConfig([
-      ...["--config", config.path, "--secrets-dir", dir],
-      ...["--out", `${dir}/envoy`, "--publish", published],
-      ...["--listen", `${HOST}:${port}`, "--admin", `${HOST}:${adminPort}`],
-      ...["--router", `unix:${dir}/router.sock`],
-      ...["--broker", `${HOST}:${brokerPort}`],
-      ...args,
-    ]);
+  const all = [
+    ...["--config", config.path, "--secrets-dir", dir],
+    ...["--out", `${dir}/envoy`, "--publish", published],
+    ...["--listen", `${HOST}:${port}`, "--admin", `${HOST}:${adminPort}`],
+    ...["--router", `unix:${dir}/router.sock`],
+    ...["--broker", `${HOST}:${brokerPort}`],
+    ...args,
+  ];
+  const tell = () => envoyConfig(all);
   const told = await tell();
   if (told.code !== 0) throw new Error(told.stderr);
 
@@ -118,6 +120,16 @@ export async function startToldGateway(
       }),
       ready: (signal) => programReady(`http://${HOST}:${internal}`, signal),
     });
+  const follower = owned.use(
+    new LocalProcess({
+      name: "envoy-config",
+      command: Deno.execPath(),
+      args: [
+        ...["run", "-A", `${PROJECT_DIR}/router/main.ts`],
+        ...["envoy-config", "--watch", ...all],
+      ],
+    }),
+  );
   const brokerInternal = takePort();
   const admin = new EnvoyAdmin(adminUrl, () => envoy.log);
   const envoy: LocalProcess = new LocalProcess({
@@ -150,6 +162,7 @@ export async function startToldGateway(
     published,
     envoy,
     tell,
+    follower,
     [Symbol.asyncDispose]: () => everything.disposeAsync(),
   };
 }
