@@ -8,7 +8,8 @@ import type { LocalGatewayOptions } from "../../shared/local/gateway.ts";
 import type { ServerEntry } from "../support/config_file.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
 import type { Bench } from "./cell.ts";
-import { benchEnvoy, type BenchServer, startBenchServer } from "./world.ts";
+import { type BenchServer, startBenchServer } from "./bench_server.ts";
+import { benchEnvoy } from "./world.ts";
 
 /** A gateway and the server behind it. */
 export interface OwnGateway extends AsyncDisposable {

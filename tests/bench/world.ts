@@ -12,72 +12,28 @@
  * @module
  */
 
-import type { ServerConfig } from "../../shared/config/model.ts";
-import { DESTINATION_HEADER, UPSTREAM_HEADER } from "../../shared/headers.ts";
 import { defaultCacheDir, findEnvoy } from "../../shared/local/envoy_binary.ts";
 import type { Era } from "../../shared/mcp.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
-import type { ServerEntry } from "../support/config_file.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { StatelessClient } from "../support/stateless_client.ts";
+import { type BenchServer, startBenchServer } from "./bench_server.ts";
 import { BenchTool, runCampaign } from "./bench_tools.ts";
 import { type EnvoyBeside, startEnvoyBeside } from "./envoy_beside.ts";
 import { sizedCall, type Target, toolAnswer } from "./requests.ts";
+import {
+  type Naming,
+  processorRules,
+  routeHeaders,
+  serverEntries,
+  serverOf,
+} from "./servers.ts";
 
 /** What a request passes on its way to the server. */
 export type PathName = "direct" | "envoy" | "go" | "gateway";
 
-/** Whether the tool's name has a prefix that is removed on the way. */
-export type Naming = "prefixed" | "plain";
-
-/** The server behind everything. */
-export interface BenchServer extends AsyncDisposable {
-  /** Its process id. */
-  readonly pid: number;
-  /** `HOST:PORT`. */
-  readonly address: string;
-  /** What it has counted since it was asked the last time. */
-  counts(): Promise<Readonly<Record<string, number>>>;
-  /**
-   * Changes its lists, and tells all who listen.
-   *
-   * @returns When it did, nanoseconds since 1970.
-   */
-  change(): Promise<bigint>;
-}
-
-/** Starts the server. */
-export async function startBenchServer(tools: string): Promise<BenchServer> {
-  const tool = new BenchTool(tools, ["server"]);
-  const { port } = await tool.said<{ readonly port: number }>();
-  const address = `127.0.0.1:${port}`;
-  const get = async (path: string) =>
-    await (await fetch(`http://${address}${path}`)).json();
-  return {
-    pid: tool.pid,
-    address,
-    counts: () => get("/counts"),
-    change: async () => BigInt((await get("/change")).at),
-    [Symbol.asyncDispose]: () => tool[Symbol.asyncDispose](),
-  };
-}
-
 const WARM_CLIENTS = 16;
 const WARM_MS = 1_500;
-
-/** A server of the configuration, by era and naming: its name and its tools'. */
-const SERVERS: Readonly<
-  Record<Era, Readonly<Record<Naming, { name: string; names: string }>>>
-> = {
-  session: {
-    prefixed: { name: "session", names: "" },
-    plain: { name: "plain-session", names: "ps_" },
-  },
-  stateless: {
-    prefixed: { name: "stateless", names: "" },
-    plain: { name: "plain-stateless", names: "pt_" },
-  },
-};
 
 /** Where a call of a tool goes on one path, and under which name. */
 export interface CallTarget {
@@ -135,7 +91,7 @@ export class World implements AsyncDisposable {
     const server = owned.use(await startBenchServer(tools));
     const gateway = owned.use(
       await startGateway({
-        servers: serverEntries(server),
+        servers: serverEntries(server.address),
         local: { envoy: envoyPath, envoyConcurrency: 1 },
       }),
     );
@@ -146,7 +102,7 @@ export class World implements AsyncDisposable {
       new BenchTool(tools, [
         "processor",
         `-socket=${socket}`,
-        `-rules=${JSON.stringify(rules(gateway))}`,
+        `-rules=${JSON.stringify(processorRules(gateway.local.config))}`,
         ...await samePhases(gateway),
       ]),
     );
@@ -220,8 +176,11 @@ export class World implements AsyncDisposable {
 
   /** Where a call goes. */
   call(path: PathName, era: Era, naming: Naming, tool: string): CallTarget {
-    const { name, names } = SERVERS[era][naming];
-    const server = configOf(this.gateway, name);
+    const { server, names } = serverOf(
+      this.gateway.local.config,
+      era,
+      naming,
+    );
     const plain = {
       path: `/mcp?names=${names}`,
       host: this.server.address,
@@ -299,49 +258,6 @@ export async function messagesSent(adminUrl: string): Promise<number> {
     `${adminUrl}/stats?filter=ext_proc.stream_msgs_sent$`,
   );
   return Number(/: (\d+)/.exec(await response.text())?.[1] ?? NaN);
-}
-
-function serverEntries({ address }: BenchServer): readonly ServerEntry[] {
-  return Object.entries(SERVERS).flatMap(([era, byNaming]) =>
-    Object.entries(byNaming).map(([naming, { name, names }]) => ({
-      name,
-      url: `http://${address}/mcp?names=${names}`,
-      era,
-      ...(naming === "prefixed" ? { prefix: `${name}_` } : {}),
-    }))
-  );
-}
-
-function configOf({ local }: TestGateway, name: string): ServerConfig {
-  const found = local.config.servers.find((server) => server.name === name);
-  if (found === undefined) throw new Error(`Cannot find server ${name}`);
-  return found;
-}
-
-function routeHeaders(server: ServerConfig): Readonly<Record<string, string>> {
-  return {
-    [DESTINATION_HEADER]: server.name,
-    [UPSTREAM_HEADER]: server.fingerprint,
-  };
-}
-
-/** What the processor in Go does with calls of each server's tools. */
-function rules(gateway: TestGateway): readonly object[] {
-  return Object.values(SERVERS).flatMap(({ prefixed, plain }) =>
-    [prefixed, plain].map(({ name, names }) => {
-      const server = configOf(gateway, name);
-      const { pathname, search } = new URL(server.url);
-      return {
-        match: `"name":"${server.prefix}${names}`,
-        ...(server.prefix === "" ? {} : { replace: `"name":"${names}` }),
-        headers: {
-          ":authority": server.hostname,
-          ":path": pathname + search,
-          ...routeHeaders(server),
-        },
-      };
-    })
-  );
 }
 
 /**

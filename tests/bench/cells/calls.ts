@@ -17,7 +17,8 @@ import {
   TIMED,
 } from "../rounds.ts";
 import { pairedRatio, spread } from "../statistics.ts";
-import type { Naming, PathName, World } from "../world.ts";
+import type { Naming } from "../servers.ts";
+import type { PathName, World } from "../world.ts";
 
 /** What is called how. */
 export interface CallKind {
