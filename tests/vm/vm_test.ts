@@ -7,6 +7,7 @@
 
 import {
   assert,
+  assertArrayIncludes,
   assertEquals,
   assertMatch,
   assertStringIncludes,
@@ -42,8 +43,14 @@ const executables = built({
   directories: () => SYSTEM_DIRECTORIES,
 });
 
-const world = shared<{ readonly machine: Machine }>(async (stack) => {
-  if (ignore) return { machine: undefined as never };
+interface World {
+  readonly machine: Machine;
+  /** The MCP server that comes second, from outside of the machine. */
+  readonly other: LocalProcess;
+}
+
+const world = shared<World>(async (stack) => {
+  if (ignore) return undefined as never;
   const machine = stack.use(
     await Machine.boot({
       [`${CHECKOUT}/manifests`]: `${PROJECT_DIR}/manifests`,
@@ -53,10 +60,10 @@ const world = shared<{ readonly machine: Machine }>(async (stack) => {
       [`${CHECKOUT}/tls.key`]: `${TLS}/server.key`,
     }),
   );
-  for (const [name, port] of [["notes", "9001"], ["other", "9002"]] as const) {
-    await stack.use(deno(machine, "serve.ts", name, port)).start();
-  }
-  return { machine };
+  const notes = stack.use(deno(machine, "serve.ts", "notes", "9001"));
+  const other = stack.use(deno(machine, "serve.ts", "other", "9002"));
+  await Promise.all([notes.start(), other.start()]);
+  return { machine, other };
 });
 
 /** A script of ours in the machine's network; ready when it has said something. */
@@ -244,7 +251,7 @@ proves("the journal has lines of JSON, and the access log", async () => {
 const CONFIG = "/etc/mcp-gateway/config.yaml";
 const OTHER = `cat >> ${CONFIG} <<'YAML'
   - name: other
-    url: http://127.0.0.1:9002/mcp
+    url: http://localhost:9002/mcp
     prefix: other_
 YAML`;
 
@@ -257,6 +264,31 @@ proves("a new server needs no restart of anything", async () => {
     assertEquals(tools, ["notes_echo", "other_echo"]);
     assertEquals(result.isError, undefined);
   });
+  assertEquals(await processes(machine), before);
+}, { ignore });
+
+proves("a secret is a file, and a new one needs no restart", async () => {
+  const { machine, other } = world();
+  const before = await processes(machine);
+  const keep = (token: string) =>
+    machine.print(`
+      cd /etc/mcp-gateway/secrets
+      echo "Bearer ${token}" > new
+      chown root:mcp-gateway new
+      chmod 640 new
+      mv new other-token`);
+  await keep("first");
+  await machine.print(`cat >> ${CONFIG} <<'YAML'
+    credential: { file: other-token }
+    credentialFor: [discovery, calls]
+YAML`);
+  for (const token of ["first", "second"]) {
+    await keep(token);
+    await eventually(async () => {
+      await call(machine, PLAIN, "other_echo");
+      assertArrayIncludes(other.log, [`Bearer ${token}`]);
+    });
+  }
   assertEquals(await processes(machine), before);
 }, { ignore });
 
@@ -314,6 +346,39 @@ proves("sessions survive a restart of router and broker", async () => {
   );
   assertStringIncludes(again, "buy milk");
 }, { ignore });
+
+proves(
+  "a machine that boots with a mistake is mended by a correction",
+  async () => {
+    const { machine } = world();
+    // What a machine that boots finds: nothing runs, and /run is empty.
+    await machine.print(`
+    systemctl stop 'mcp-gateway-*'
+    rm -r /run/mcp-gateway
+    journalctl -q --rotate && journalctl -q --vacuum-time=1s
+    cp ${CONFIG} /tmp/good.yaml
+    echo '  - nam: x' >> ${CONFIG}
+    systemctl start --no-block ${SERVICES.join(" ")}`);
+    await eventually(async () => {
+      const log = await machine.print(
+        "journalctl -q -o cat -u mcp-gateway-config",
+      );
+      assertStringIncludes(log, "there is no such key");
+    });
+    await machine.print(`cp /tmp/good.yaml ${CONFIG}`);
+    await eventually(async () => {
+      const { result } = await call(machine, PLAIN, "notes_echo");
+      assertEquals(result.isError, undefined);
+    }, { deadlineMs: 60_000 });
+    await eventually(async () => {
+      const { stdout } = await machine.type(
+        `systemctl is-active ${SERVICES.join(" ")}`,
+      );
+      assertEquals(stdout.trim().split("\n"), SERVICES.map(() => "active"));
+    }, { deadlineMs: 60_000 });
+  },
+  { ignore },
+);
 
 proves("TLS on port 443 comes without a restart of Envoy", async () => {
   const { machine } = world();
