@@ -55,13 +55,10 @@ export class ProcessCall implements GrpcCallee {
 
   /** Answers a message, once those before it are answered. */
   message(bytes: Uint8Array): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
     const before = this.#last;
-    this.#last = promise;
-    const answer = () => this.#answer(bytes).then(resolve);
-    if (before === undefined) void answer();
-    else void before.then(answer);
-    return promise;
+    return this.#last = before === undefined
+      ? this.#answer(bytes)
+      : before.then(() => this.#answer(bytes));
   }
 
   /** Ends in good order, once all is answered. */

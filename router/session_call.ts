@@ -8,7 +8,6 @@
 
 import type { ServerConfig } from "../shared/config/model.ts";
 import { GatewayError } from "../shared/errors.ts";
-import { short } from "../shared/log.ts";
 import type {
   BackendSession,
   ClientSession,
@@ -26,6 +25,7 @@ import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
 import { finished, refusal } from "./reply.ts";
 import type { Route, Sent } from "./route.ts";
 import { misrouted, passAnswer, type ServerSession } from "./session_route.ts";
+import { sessionLabel } from "./session_label.ts";
 import { steerCall } from "./steer.ts";
 
 /** Headers of the client's request that a repeated call keeps. */
@@ -62,7 +62,7 @@ export async function callInSession(
   return {
     answer: steerCall(
       call,
-      { server, backend, own, steering, session: short(session.id) },
+      { server, backend, own, steering, session: sessionLabel(session) },
       original,
     ),
     route: new SessionCall(

@@ -7,7 +7,6 @@
  */
 
 import type { ServerConfig } from "../shared/config/model.ts";
-import { short } from "../shared/log.ts";
 import type { ClientSession } from "../shared/sessions/sessions.ts";
 import type { ClientRequest } from "./client_request.ts";
 import type { Cancellation, Relay, RelayedKind } from "./decide_message.ts";
@@ -15,6 +14,7 @@ import { decideRelayResponse } from "./decide_response.ts";
 import { ACCEPTED, finished, gone } from "./reply.ts";
 import type { Route, Sent } from "./route.ts";
 import { misrouted, sourceOf } from "./session_route.ts";
+import { sessionLabel } from "./session_label.ts";
 import { steerRelay } from "./steer.ts";
 
 /**
@@ -65,7 +65,7 @@ async function send(
   const { steering } = ports.settings;
   return {
     answer: steerRelay(
-      { server, backend, own, steering, session: short(session.id) },
+      { server, backend, own, steering, session: sessionLabel(session) },
       body,
     ),
     route: relayed(request, server, message),

@@ -13,7 +13,6 @@ import type { ClientRequest } from "./client_request.ts";
 import { decideResumeResponse, type ResponseHead } from "./decide_response.ts";
 import { finished, refusal } from "./reply.ts";
 import type { Route, Sent } from "./route.ts";
-import { short } from "../shared/log.ts";
 import type { RouteTable } from "../shared/routing/route_table.ts";
 import {
   misrouted,
@@ -21,6 +20,7 @@ import {
   type ServerSession,
   sourceOf,
 } from "./session_route.ts";
+import { sessionLabel } from "./session_label.ts";
 import { steerResume } from "./steer.ts";
 
 /**
@@ -49,7 +49,7 @@ export async function resumeInSession(
     backend,
     own,
     steering,
-    session: short(session.id),
+    session: sessionLabel(session),
   };
   return {
     answer: steerResume(to, after.id, head.internal),

@@ -193,17 +193,27 @@ function metadataAbout({ server, method, target, name }: Call): Metadata {
   return { server: server.name, method, [target]: name };
 }
 
+const targets = new WeakMap<ServerConfig, string>();
+
+/** Path and query of a server's URL; of a configuration, once only. */
+function targetOf(server: ServerConfig): string {
+  const known = targets.get(server);
+  if (known !== undefined) return known;
+  const { pathname, search } = new URL(server.url);
+  targets.set(server, pathname + search);
+  return pathname + search;
+}
+
 /** Headers that take any request to a server. */
 function addressed(
   { server, own, steering }: Destination,
   accept: string,
 ): HeaderEntry[] {
-  const url = new URL(server.url);
   return [
     ...(steering === "hostname"
       ? [[":authority", server.hostname] as const]
       : []),
-    [":path", url.pathname + url.search],
+    [":path", targetOf(server)],
     [DESTINATION_HEADER, server.name],
     [UPSTREAM_HEADER, server.fingerprint],
     // A client may say it in other words, which servers do not all read.

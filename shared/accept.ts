@@ -30,7 +30,9 @@ export const GET_ACCEPT: string = STREAM_TYPE;
  * ```
  */
 export function acceptsPost(accept: string | undefined): boolean {
-  return accepts(accept, JSON_TYPE) && accepts(accept, STREAM_TYPE);
+  // As the specification writes it, and so do all clients.
+  return accept === POST_ACCEPT ||
+    accepts(accept, JSON_TYPE) && accepts(accept, STREAM_TYPE);
 }
 
 /**

@@ -15,7 +15,11 @@ import { FrameSplitter, uint31 } from "./frame_splitter.ts";
 import { type HeaderField, HpackReader } from "./hpack.ts";
 import { Output, type WriteBytes } from "./output.ts";
 import { PeerSettings } from "./peer_settings.ts";
-import { areTrailers, readRequestFields } from "./request_fields.ts";
+import {
+  areTrailers,
+  readRequestFields,
+  type RequestFields,
+} from "./request_fields.ts";
 import { H2Stream, type StreamHost, trailers } from "./stream.ts";
 
 /** What a message may be ahead of its answer on each stream. */
@@ -74,6 +78,9 @@ export class H2Connection implements StreamHost {
   readonly #blocked = new Set<H2Stream>();
   readonly #reset = new Set<number>();
   #lastStream = 0;
+  /** What the last request said, for all that say the same. */
+  #lastFields: readonly HeaderField[] | undefined;
+  #lastRequest: RequestFields | undefined;
   #settingsSeen = false;
   #headers: OpenHeaders | undefined;
   /** Bytes that have come since the window was last widened. */
@@ -301,7 +308,11 @@ export class H2Connection implements StreamHost {
     endStream: boolean,
   ): void {
     this.#lastStream = id;
-    const request = readRequestFields(fields);
+    if (fields !== this.#lastFields) {
+      this.#lastFields = fields;
+      this.#lastRequest = readRequestFields(fields);
+    }
+    const request = this.#lastRequest;
     const isGrpc = request?.method === "POST" &&
       /^application\/grpc\b/.test(request.contentType);
     const head = isGrpc ? GRPC_HEAD : OTHER_HEAD;

@@ -19,11 +19,14 @@ export type FrameProblem = "no preface" | "frame too large";
 /** Splits one connection's bytes. */
 export class FrameSplitter {
   readonly #maxPayload: number;
-  /** What is left of the last chunk: less than a frame. */
-  #rest: Uint8Array = NOTHING;
   #chunk: Uint8Array = NOTHING;
   #at = 0;
-  #prefaceSeen = false;
+  /** Bytes of the preface that have come. */
+  #prefaceCome = 0;
+  /** A frame of which the last chunk had the beginning; as long as it is known to be. */
+  #partial: Uint8Array = NOTHING;
+  /** Bytes of it that have come; 0 where there is none. */
+  #come = 0;
 
   /**
    * Begins before the preface.
@@ -36,57 +39,82 @@ export class FrameSplitter {
 
   /** Takes what has arrived, once {@linkcode next} has found all before it. */
   push(chunk: Uint8Array): void {
-    if (this.#rest.length === 0) this.#chunk = chunk;
-    else {
-      const joined = new Uint8Array(this.#rest.length + chunk.length);
-      joined.set(this.#rest);
-      joined.set(chunk, this.#rest.length);
-      this.#chunk = joined;
-    }
-    this.#rest = NOTHING;
+    this.#chunk = chunk;
     this.#at = 0;
   }
 
   /** The next frame; undefined until more has arrived. */
   next(): Frame | FrameProblem | undefined {
-    if (!this.#prefaceSeen) {
-      const problem = this.#preface();
-      if (problem !== undefined) return problem;
-      if (!this.#prefaceSeen) return this.#wait();
+    if (this.#prefaceCome < PREFACE.length && !this.#preface()) {
+      return "no preface";
     }
+    if (this.#at === this.#chunk.length) return undefined;
+    if (this.#come > 0) return this.#completed();
     const chunk = this.#chunk;
-    const at = this.#at;
-    if (chunk.length - at < FRAME_HEAD_BYTES) return this.#wait();
-    const length = chunk[at]! << 16 | chunk[at + 1]! << 8 | chunk[at + 2]!;
-    if (length > this.#maxPayload) return "frame too large";
-    const start = at + FRAME_HEAD_BYTES;
-    if (chunk.length < start + length) return this.#wait();
-    this.#at = start + length;
-    return {
-      type: chunk[at + 3]!,
-      flags: chunk[at + 4]!,
-      stream: uint31(chunk, at + 5),
-      payload: chunk.subarray(start, start + length),
-    };
-  }
-
-  #preface(): FrameProblem | undefined {
-    const { length } = PREFACE;
-    const come = Math.min(length, this.#chunk.length);
-    for (let i = 0; i < come; i++) {
-      if (this.#chunk[i] !== PREFACE.charCodeAt(i)) return "no preface";
+    const start = this.#at;
+    const left = chunk.length - start;
+    const size = left < FRAME_HEAD_BYTES ? left : sizeOf(chunk, start);
+    if (size - FRAME_HEAD_BYTES > this.#maxPayload) return "frame too large";
+    if (left >= FRAME_HEAD_BYTES && left >= size) {
+      this.#at = start + size;
+      return frameOf(chunk, start, size);
     }
-    if (come === length) {
-      this.#prefaceSeen = true;
-      this.#at = length;
-    }
+    this.#partial = new Uint8Array(Math.max(size, FRAME_HEAD_BYTES));
+    this.#take(left);
     return undefined;
   }
 
-  #wait(): undefined {
-    this.#rest = this.#chunk.subarray(this.#at);
-    return undefined;
+  /** Goes on with the frame that the last chunk had the beginning of. */
+  #completed(): Frame | FrameProblem | undefined {
+    if (this.#come < FRAME_HEAD_BYTES) {
+      this.#take(FRAME_HEAD_BYTES - this.#come);
+      if (this.#come < FRAME_HEAD_BYTES) return undefined;
+    }
+    const size = sizeOf(this.#partial, 0);
+    if (size - FRAME_HEAD_BYTES > this.#maxPayload) return "frame too large";
+    if (this.#partial.length < size) {
+      const head = this.#partial;
+      this.#partial = new Uint8Array(size);
+      this.#partial.set(head);
+    }
+    this.#take(size - this.#come);
+    if (this.#come < size) return undefined;
+    this.#come = 0;
+    return frameOf(this.#partial, 0, size);
   }
+
+  /** Moves so many bytes of the chunk to the frame, or all that there are. */
+  #take(wanted: number): void {
+    const part = this.#chunk.subarray(this.#at, this.#at + wanted);
+    this.#partial.set(part, this.#come);
+    this.#come += part.length;
+    this.#at += part.length;
+  }
+
+  #preface(): boolean {
+    while (
+      this.#prefaceCome < PREFACE.length && this.#at < this.#chunk.length
+    ) {
+      const want = PREFACE.charCodeAt(this.#prefaceCome++);
+      if (this.#chunk[this.#at++] !== want) return false;
+    }
+    return true;
+  }
+}
+
+/** Bytes of the frame that begins there, its head included. */
+function sizeOf(bytes: Uint8Array, at: number): number {
+  return FRAME_HEAD_BYTES +
+    (bytes[at]! << 16 | bytes[at + 1]! << 8 | bytes[at + 2]!);
+}
+
+function frameOf(bytes: Uint8Array, at: number, size: number): Frame {
+  return {
+    type: bytes[at + 3]!,
+    flags: bytes[at + 4]!,
+    stream: uint31(bytes, at + 5),
+    payload: bytes.subarray(at + FRAME_HEAD_BYTES, at + size),
+  };
 }
 
 /** Reads 31 bits; the one before them means nothing. */

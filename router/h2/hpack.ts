@@ -23,6 +23,13 @@ const MAX_INTEGER = 2 ** 28;
 /** Why a block cannot be read; the connection is lost with it. */
 export type HpackProblem = "malformed" | "too large";
 
+/** A block and what it meant. */
+interface LastBlock {
+  readonly block: Uint8Array;
+  readonly fields: readonly HeaderField[];
+  readonly changes: number;
+}
+
 /** Reads one connection's blocks, in their order. */
 export class HpackReader {
   readonly #maxListBytes: number;
@@ -30,6 +37,11 @@ export class HpackReader {
   readonly #remembered: HeaderField[] = [];
   #bytes = 0;
   #maxBytes = MAX_TABLE_BYTES;
+
+  /** Counts what changes the meaning of blocks. */
+  #changes = 0;
+  /** The last block, where it means the same if it comes again. */
+  #last: LastBlock | undefined;
 
   #block: Uint8Array = new Uint8Array();
   #at = 0;
@@ -44,8 +56,24 @@ export class HpackReader {
     this.#maxListBytes = maxListBytes;
   }
 
-  /** Reads a whole block. */
+  /**
+   * Reads a whole block. A peer's requests are much alike: what is answered is
+   * the very same where it is equal.
+   */
   read(block: Uint8Array): readonly HeaderField[] | HpackProblem {
+    const last = this.#last;
+    if (last?.changes === this.#changes && isSame(last.block, block)) {
+      return last.fields;
+    }
+    const before = this.#changes;
+    const fields = this.#read(block);
+    this.#last = typeof fields === "string" || before !== this.#changes
+      ? undefined
+      : { block: block.slice(), fields, changes: before };
+    return fields;
+  }
+
+  #read(block: Uint8Array): readonly HeaderField[] | HpackProblem {
     this.#block = block;
     this.#at = 0;
     this.#problem = undefined;
@@ -77,6 +105,7 @@ export class HpackReader {
       if (!first || size > MAX_TABLE_BYTES) this.#fail();
       else {
         this.#maxBytes = size;
+        this.#changes++;
         this.#evict();
       }
       return undefined;
@@ -135,6 +164,7 @@ export class HpackReader {
 
   #remember(field: HeaderField): void {
     this.#remembered.unshift(field);
+    this.#changes++;
     this.#bytes += sizeOf(field);
     this.#evict();
   }
@@ -149,6 +179,10 @@ export class HpackReader {
     this.#problem ??= "malformed";
     return undefined;
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i]);
 }
 
 function sizeOf([name, value]: HeaderField): number {

@@ -111,3 +111,17 @@ Deno.test("HpackReader never throws, whatever it reads", () => {
     { numRuns: 3_000 },
   );
 });
+
+Deno.test("HpackReader reads equal blocks alike, unless what they refer to has changed", () => {
+  const hpack = reader();
+  const first = hpack.read(block("4003782d610131"));
+  assertEquals(first, [["x-a", "1"]]);
+  assertEquals(hpack.read(block("be")), [["x-a", "1"]]);
+  assertEquals(hpack.read(block("be")), [["x-a", "1"]]);
+  hpack.read(block("4003782d620132"));
+  assertEquals(hpack.read(block("be")), [["x-b", "2"]]);
+  assertEquals(hpack.read(block("bf")), [["x-a", "1"]]);
+  // A table of no size forgets all.
+  hpack.read(block("20"));
+  assertEquals(hpack.read(block("bf")), "malformed");
+});

@@ -136,8 +136,9 @@ export class H2Stream implements GrpcCall {
   /** Sends a message; the bytes must not change any more. */
   write(message: Uint8Array): void {
     if (this.#over || this.#trailers !== undefined) return;
-    const head = new Uint8Array(MESSAGE_HEAD_BYTES);
     const { length } = message;
+    if (this.#sendAtOnce(message, MESSAGE_HEAD_BYTES + length)) return;
+    const head = new Uint8Array(MESSAGE_HEAD_BYTES);
     head[1] = length >>> 24;
     head[2] = length >>> 16;
     head[3] = length >>> 8;
@@ -170,6 +171,30 @@ export class H2Stream implements GrpcCall {
     this.finish(NONE);
   }
 
+  /** Sends a message where it fits into one frame; else nothing, and false. */
+  #sendAtOnce(message: Uint8Array, size: number): boolean {
+    const host = this.#host;
+    const { output } = host;
+    if (
+      this.#left > 0 || size > this.sendWindow || size > host.sendWindow ||
+      size > host.maxSendPayload
+    ) return false;
+    this.#sendHead();
+    output.head(size, DATA, 0, this.id);
+    output.uint8(0);
+    output.uint32(message.length);
+    output.bytes(message);
+    host.sendWindow -= size;
+    this.sendWindow -= size;
+    return true;
+  }
+
+  #sendHead(): void {
+    if (this.#headSent) return;
+    this.#headSent = true;
+    this.#host.output.frame(HEADERS, END_HEADERS, this.id, this.#head);
+  }
+
   #queue(piece: Uint8Array): void {
     if (piece.length === 0) return;
     this.#pieces.push(piece);
@@ -180,10 +205,7 @@ export class H2Stream implements GrpcCall {
   send(): void {
     const host = this.#host;
     const { output } = host;
-    if (!this.#headSent) {
-      this.#headSent = true;
-      output.frame(HEADERS, END_HEADERS, this.id, this.#head);
-    }
+    this.#sendHead();
     while (this.#left > 0) {
       const size = Math.min(
         this.#left,

@@ -7,8 +7,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-
 /** Bytes to begin with; few messages need more. */
 const BYTES = 4096;
 /** Strings up to here are written by a loop. */
@@ -21,7 +19,7 @@ const utf8 = new TextEncoder();
  * first, and what stands in a field before the field itself.
  */
 export class WireWriter {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES);
+  #bytes = new Uint8Array(BYTES);
   /** Where what was written begins. */
   #at = BYTES;
 
@@ -32,15 +30,15 @@ export class WireWriter {
 
   /** Begins a message; whatever was left of another one is gone. */
   begin(): void {
-    if (this.#bytes.length > BYTES) this.#bytes = Buffer.allocUnsafeSlow(BYTES);
+    if (this.#bytes.length > BYTES) this.#bytes = new Uint8Array(BYTES);
     this.#at = this.#bytes.length;
   }
 
   /** The message that was written, the caller's to keep. */
-  take(): Buffer {
+  take(): Uint8Array {
     const written = this.#bytes.subarray(this.#at);
     // A large one is not copied: the next one begins with other bytes.
-    return this.#bytes.length > BYTES ? written : Buffer.from(written);
+    return this.#bytes.length > BYTES ? written : written.slice();
   }
 
   /** Writes an integer of at most 32 bits. */
@@ -113,9 +111,7 @@ export class WireWriter {
     if (length <= this.#at) return;
     const written = this.#bytes.subarray(this.#at);
     const needed = written.length + length + BYTES;
-    const grown = Buffer.allocUnsafeSlow(
-      Math.max(needed, 2 * this.#bytes.length),
-    );
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
     this.#at = grown.length - written.length;
     grown.set(written, this.#at);
     this.#bytes = grown;

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Buffer } from "node:buffer";
 import type {
   Answer,
   Continue,
@@ -94,7 +93,7 @@ const writer = new WireWriter();
  * );
  * ```
  */
-export function writeAnswer(phase: PhaseKind, answer: Answer): Buffer {
+export function writeAnswer(phase: PhaseKind, answer: Answer): Uint8Array {
   writer.begin();
   if (answer.kind === "reply") writeReply(answer);
   else writeContinue(phase, answer);
@@ -105,7 +104,7 @@ export function writeAnswer(phase: PhaseKind, answer: Answer): Buffer {
  * Writes the answer to request trailers: all of them go. A trailer would reach
  * a server past everything that was checked and removed in the headers.
  */
-export function dropTrailers(names: readonly string[]): Buffer {
+export function dropTrailers(names: readonly string[]): Uint8Array {
   writer.begin();
   writeMutation(TRAILER_MUTATION, [], names);
   writer.message(REQUEST_TRAILERS, 0);
