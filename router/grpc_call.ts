@@ -6,7 +6,7 @@
 
 /** A call that is under way. */
 export interface GrpcCall {
-  /** Sends a message; the bytes must not change any more. */
+  /** Sends a message; the bytes are the caller's again afterwards. */
   write(message: Uint8Array): void;
   /** Ends the call in good order, once all is sent. */
   end(): void;

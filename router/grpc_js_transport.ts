@@ -76,7 +76,8 @@ function handler(
 ): handleBidiStreamingCall<Uint8Array, Uint8Array> {
   return (stream) => {
     const callee = accept({
-      write: (bytes) => stream.write(bytes),
+      // It is not sent, nor copied, before this returns.
+      write: (bytes) => stream.write(bytes.slice()),
       end: () => stream.end(),
       fail: () =>
         stream.emit("error", { code: status.INTERNAL, details: "broken off" }),

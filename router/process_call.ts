@@ -11,7 +11,7 @@ import type { Answer } from "./answer.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangePorts } from "./exchange_ports.ts";
 import type { GrpcCall, GrpcCallee } from "./grpc_call.ts";
-import type { Phase } from "./phase.ts";
+import type { Phase, PhaseKind } from "./phase.ts";
 import { refusal } from "./reply.ts";
 import { readPhase } from "./wire/read_phase.ts";
 import { dropTrailers, writeAnswer } from "./wire/write_answer.ts";
@@ -35,6 +35,9 @@ export interface ExchangeOutcome {
   /** From its first message to its last answer, milliseconds. */
   readonly durationMs: number;
 }
+
+/** A phase that is answered by the exchange. */
+type AnsweredPhase = Extract<Phase, { readonly kind: PhaseKind }>;
 
 /** Answers one call. */
 export class ProcessCall implements GrpcCallee {
@@ -83,12 +86,22 @@ export class ProcessCall implements GrpcCallee {
   async #answer(bytes: Uint8Array): Promise<void> {
     if (this.#finished) return;
     try {
-      const answered = await this.#answerPhase(readPhase(bytes));
+      const phase = readPhase(bytes);
+      switch (phase.kind) {
+        case "request trailers":
+          return this.#call.write(dropTrailers(phase.names));
+        case "unexpected":
+          throw new Error(
+            `Cannot process ${phase.name}: set its processing mode in Envoy's ` +
+              "ext_proc filter to SKIP or NONE",
+          );
+      }
+      const answer = await this.#answerTo(phase);
       // It may have been given up meanwhile.
       if (this.#finished) return;
-      if (answered.details !== undefined) this.#outcome = answered.details;
-      this.#call.write(answered.bytes);
-      if (!answered.letGo) return;
+      if (answer.kind === "reply") this.#outcome = answer.details;
+      this.#call.write(writeAnswer(phase.kind, answer));
+      if (answer.kind === "reply" || answer.letGo !== true) return;
       // Envoy passes on what it has sent us meanwhile, and all that follows.
       this.#call.end();
       this.#finish(false);
@@ -114,44 +127,24 @@ export class ProcessCall implements GrpcCallee {
     this.#options.onExchange?.({ outcome: this.#outcome, reset, durationMs });
   }
 
-  async #answerPhase(
-    phase: Phase,
-  ): Promise<{ bytes: Uint8Array; details?: string; letGo?: boolean }> {
-    if (phase.kind === "request trailers") {
-      return { bytes: dropTrailers(phase.names) };
-    }
-    if (phase.kind === "unexpected") {
-      throw new Error(
-        `Cannot process ${phase.name}: set its processing mode in Envoy's ` +
-          "ext_proc filter to SKIP or NONE",
-      );
-    }
+  async #answerTo(phase: AnsweredPhase): Promise<Answer> {
     const exchange = this.#exchange;
-    let answer: Answer;
     try {
       switch (phase.kind) {
         case "request headers":
-          answer = await exchange.requestHeaders(phase.head);
-          break;
+          return await exchange.requestHeaders(phase.head);
         case "request body":
-          answer = await exchange.requestBody(phase.bytes);
-          break;
+          return await exchange.requestBody(phase.bytes);
         case "response headers":
-          answer = await exchange.responseHeaders(phase.head);
-          break;
+          return await exchange.responseHeaders(phase.head);
         case "response body":
-          answer = exchange.responseBody(phase.bytes, phase.end);
-          break;
+          return exchange.responseBody(phase.bytes, phase.end);
         default:
           return phase satisfies never;
       }
     } catch (error) {
       this.#options.log.error("exchange failed", { phase: phase.kind, error });
-      answer = refusal({ kind: "internal error" }, null);
+      return refusal({ kind: "internal error" }, null);
     }
-    const bytes = writeAnswer(phase.kind, answer);
-    return answer.kind === "reply"
-      ? { bytes, details: answer.details }
-      : { bytes, letGo: answer.letGo ?? false };
   }
 }

@@ -180,7 +180,10 @@ Deno.test("H2Connection sends no more than the peer takes, and all of it in the 
   peer.send(request(1));
   const { call } = peer.calls[0]!;
   const sent = Uint8Array.from({ length: 100 }, (_, i) => i);
-  call.write(sent);
+  const memory = sent.slice();
+  call.write(memory);
+  // The caller's again.
+  memory.fill(0);
   call.end();
   const got: number[] = [];
   const take = () => {
@@ -198,6 +201,25 @@ Deno.test("H2Connection sends no more than the peer takes, and all of it in the 
   peer.send(frame(h2.SETTINGS, 0, 0, setting(h2.INITIAL_WINDOW_SIZE, 1_000)));
   assertEquals(take(), 105);
   assertEquals(got.slice(5), [...sent]);
+});
+
+Deno.test("H2Connection keeps messages that wait for the peer, in their order", () => {
+  const peer = connect();
+  peer.greet(setting(h2.INITIAL_WINDOW_SIZE, 0));
+  peer.send(request(1));
+  const { call } = peer.calls[0]!;
+  const memory = new Uint8Array(3);
+  const want: number[] = [];
+  for (let i = 1; i <= 4; i++) {
+    memory.fill(i);
+    call.write(memory);
+    want.push(0, 0, 0, 0, 3, i, i, i);
+    peer.send(frame(h2.WINDOW_UPDATE, 0, 1, uint32Of(i)));
+  }
+  call.end();
+  peer.send(frame(h2.WINDOW_UPDATE, 0, 1, uint32Of(100)));
+  const got = peer.frames().filter(({ type }) => type === h2.DATA);
+  assertEquals(got.flatMap(({ payload }) => [...payload]), want);
 });
 
 Deno.test("H2Connection shares the connection's window out among streams", () => {

@@ -133,7 +133,7 @@ export class H2Stream implements GrpcCall {
     return true;
   }
 
-  /** Sends a message; the bytes must not change any more. */
+  /** Sends a message; the bytes are the caller's again afterwards. */
   write(message: Uint8Array): void {
     if (this.#over || this.#trailers !== undefined) return;
     const { length } = message;
@@ -146,6 +146,8 @@ export class H2Stream implements GrpcCall {
     this.#queue(head);
     this.#queue(message);
     this.send();
+    // What has to wait is all, or the end, of what was queued last.
+    if (this.#left > 0) this.#keepLast();
   }
 
   /** Ends the call in good order, once all is sent. */
@@ -193,6 +195,17 @@ export class H2Stream implements GrpcCall {
     if (this.#headSent) return;
     this.#headSent = true;
     this.#host.output.frame(HEADERS, END_HEADERS, this.id, this.#head);
+  }
+
+  /** Makes a copy of the last piece, of what is left of it. */
+  #keepLast(): void {
+    const last = this.#pieces.length - 1;
+    const piece = this.#pieces[last]!;
+    if (last > 0) this.#pieces[last] = piece.slice();
+    else {
+      this.#pieces[0] = piece.slice(this.#sent);
+      this.#sent = 0;
+    }
   }
 
   #queue(piece: Uint8Array): void {

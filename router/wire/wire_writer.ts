@@ -9,6 +9,8 @@
 
 /** Bytes to begin with; few messages need more. */
 const BYTES = 4096;
+/** Memory beyond this is given back after a message that needed it. */
+const MAX_KEPT_BYTES = 256 * 1024;
 /** Strings up to here are written by a loop. */
 const SHORT = 64;
 
@@ -30,15 +32,15 @@ export class WireWriter {
 
   /** Begins a message; whatever was left of another one is gone. */
   begin(): void {
-    if (this.#bytes.length > BYTES) this.#bytes = new Uint8Array(BYTES);
+    if (this.#bytes.length > MAX_KEPT_BYTES) {
+      this.#bytes = new Uint8Array(BYTES);
+    }
     this.#at = this.#bytes.length;
   }
 
-  /** The message that was written, the caller's to keep. */
-  take(): Uint8Array {
-    const written = this.#bytes.subarray(this.#at);
-    // A large one is not copied: the next one begins with other bytes.
-    return this.#bytes.length > BYTES ? written : written.slice();
+  /** The message that was written, until the next one is begun. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(this.#at);
   }
 
   /** Writes an integer of at most 32 bits. */

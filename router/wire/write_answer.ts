@@ -79,7 +79,8 @@ const BUFFERED = 2;
 const writer = new WireWriter();
 
 /**
- * Writes the answer to a phase as a ProcessingResponse.
+ * Writes the answer to a phase as a ProcessingResponse, in memory that the next
+ * message is written to as well.
  *
  * @example
  * ```ts
@@ -97,18 +98,20 @@ export function writeAnswer(phase: PhaseKind, answer: Answer): Uint8Array {
   writer.begin();
   if (answer.kind === "reply") writeReply(answer);
   else writeContinue(phase, answer);
-  return writer.take();
+  return writer.written();
 }
 
 /**
  * Writes the answer to request trailers: all of them go. A trailer would reach
  * a server past everything that was checked and removed in the headers.
+ *
+ * @returns The message, in memory that the next one is written to as well.
  */
 export function dropTrailers(names: readonly string[]): Uint8Array {
   writer.begin();
   writeMutation(TRAILER_MUTATION, [], names);
   writer.message(REQUEST_TRAILERS, 0);
-  return writer.take();
+  return writer.written();
 }
 
 function writeContinue(phase: PhaseKind, answer: Continue): void {

@@ -40,7 +40,7 @@ if (found.kind === "missing") console.error(`Left out: ${found.reason}`);
 
 /** Answers every message with itself. */
 const echo: AcceptCall = (call) => ({
-  message: (bytes) => Promise.resolve(call.write(bytes.slice())),
+  message: (bytes) => Promise.resolve(call.write(bytes)),
   end: () => call.end(),
   cancelled: () => {},
 });
