@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseOptions } from "../../shared/options.ts";
+import { PROJECT_DIR } from "../../tests/support/paths.ts";
 import { ENVOY_CONFIG_OPTIONS } from "./options.ts";
 import { readSettings, type SettingsResult } from "./settings.ts";
 
@@ -115,3 +116,13 @@ for (const { args, want } of refused) {
     assertEquals([...problems], [...want]);
   });
 }
+
+Deno.test("readSettings() takes what the README shows", async () => {
+  const readme = await Deno.readTextFile(`${PROJECT_DIR}/README.md`);
+  const [, shown] = /^ *router envoy-config ((?:.*\\\n)*.*)$/m.exec(readme) ??
+    [];
+  assert(shown !== undefined, "The README shows no envoy-config");
+  const result = read(...shown.split(/[\s\\]+/));
+  assert("ok" in result && result.ok, JSON.stringify(result));
+  assertEquals(result.settings.envoy.accessLog, "stdout");
+});
