@@ -16,7 +16,6 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { Address } from "../shared/address.ts";
 import type { AcceptCall } from "./grpc_call.ts";
-import { grpcJsTransport } from "./grpc_js_transport.ts";
 import type { H2Connection } from "./h2/connection.ts";
 import { serveSocket } from "./h2/serve_socket.ts";
 import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
@@ -63,7 +62,10 @@ export async function serveProcessor(
     [PROCESS_PATH, active.counted(options)],
     [HEALTH_PATH, health(options.ready)],
   ]);
-  const remote = grpcJsTransport(methods);
+  // Read only where it is needed: it is half of a router, and of its start.
+  const remote = options.addresses.every(isOnThisMachine)
+    ? undefined
+    : (await import("./grpc_js_transport.ts")).grpcJsTransport(methods);
   const local = new Set<H2Connection>();
   const serveLocally = (socket: Socket) => {
     const connection = serveSocket(
@@ -84,7 +86,7 @@ export async function serveProcessor(
       await Deno.remove(address.path).catch(() => {});
     }
     const isLocal = isOnThisMachine(address);
-    if (NATIVE_ONLY && !isLocal) {
+    if (NATIVE_ONLY && !isLocal && remote !== undefined) {
       const native = listenNatively(address, remote.serveAsItIs);
       listeners.push(native);
       addresses.push(native.address);
@@ -94,7 +96,7 @@ export async function serveProcessor(
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
       if (isLocal) serveLocally(socket);
-      else remote.serve(socket);
+      else remote?.serve(socket);
     });
     listeners.push(listener);
     addresses.push(await listen(listener, address));
@@ -113,7 +115,7 @@ export async function serveProcessor(
       // Envoy still begins on it are as good as any.
       await active.none();
       for (const connection of local) connection.close();
-      await remote.close();
+      await remote?.close();
       for (const socket of sockets) socket.destroy();
     },
   };

@@ -13,6 +13,7 @@ import {
   getDenoPair,
   PAIR_VERSION,
 } from "../../shared/local/build/deno_pair.ts";
+import { packagesOf } from "../../shared/local/build/module_names.ts";
 import {
   type ExecutableName,
   permissionFlags,
@@ -129,6 +130,32 @@ provesOfExecutables(
         `${program} holds ${rest} bytes besides`,
       );
       assertEquals(packages.map(({ name }) => name), PACKAGES[program]);
+    }
+  },
+);
+
+/** Packages that only some starts need, and others do not even read. */
+const READ_LATER: readonly string[] = ["@redis/client", "@grpc/grpc-js"];
+
+provesOfExecutables(
+  "a program's first file has nothing of packages that only some configurations need",
+  async () => {
+    const { root } = made();
+    for (const program of ["router", "broker"] as const) {
+      const { main } = await bundleProgram({
+        projectDir: PROJECT_DIR,
+        main: RECIPES[program].main,
+        commit: COMMIT,
+        outDir: `${root}/${program}-bundle`,
+      });
+      const first = packagesOf([await Deno.readTextFile(main)]);
+      assertEquals(
+        first.map(({ name }) => name).filter((name) =>
+          READ_LATER.includes(name)
+        ),
+        [],
+        program,
+      );
     }
   },
 );
