@@ -81,7 +81,8 @@ export function internalPages(options: InternalOptions): InternalPages {
           request,
           broker.catalog,
           () => broker.settled,
-          AbortSignal.any([closing, draining]),
+          // Not `draining`: a router that is answered asks again at once.
+          closing,
         ),
     },
     posts: {

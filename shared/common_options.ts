@@ -165,13 +165,22 @@ export const COMMON_OPTIONS = {
     default: "json",
     help: "JSON lines, or lines for people",
   },
+  drainDelaySeconds: {
+    kind: "integer",
+    min: 0,
+    max: 3600,
+    default: 5,
+    placeholder: "SECONDS",
+    help: "How long it serves as before once SIGTERM tells it to stop, until " +
+      "whoever sends it calls knows that it is not ready",
+  },
   drainSeconds: {
     kind: "integer",
     min: 0,
     max: 3600,
     default: 20,
     placeholder: "SECONDS",
-    help: "How long calls in flight may take once the program is told to stop",
+    help: "How long calls in flight may take once it takes no more",
   },
 } as const;
 

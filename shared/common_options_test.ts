@@ -30,6 +30,7 @@ Deno.test("COMMON_OPTIONS have usable defaults", () => {
       maxBodyBytes: 4_194_304,
       logLevel: "info",
       logFormat: "json",
+      drainDelaySeconds: 5,
       drainSeconds: 20,
     },
   });

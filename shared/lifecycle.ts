@@ -4,7 +4,8 @@
  *
  * | event | consequence | exit code |
  * |---|---|---|
- * | SIGTERM or SIGINT | drains | 0 |
+ * | SIGTERM | is not ready, goes on as before for the delay, then drains | 0 |
+ * | SIGINT, which a person sends | is not ready, drains | 0 |
  * | a second one | exits at once | 143 or 130 |
  * | start fails | logged, what was started is drained | 1 |
  * | `fail()`, or a {@linkcode BrokenInvariant} that nobody caught | logged, drains | 1 |
@@ -32,7 +33,11 @@ export type DrainStep = (deadline: AbortSignal) => void | Promise<void>;
 
 /** What a program sees of its own life. */
 export interface Lifecycle {
-  /** Aborts as soon as the program shall end: take nothing new. */
+  /**
+   * Aborts as soon as the program shall end: it is not ready from then on, so
+   * that nobody sends it anything new. What comes all the same, since not
+   * everybody knows yet, is served as before until the steps of the drain.
+   */
   readonly draining: AbortSignal;
   /**
    * Adds a step to the drain, after those added before: first what takes in
@@ -61,7 +66,13 @@ export interface RunOptions {
    * starts keeps running after it has returned.
    */
   readonly start: (life: Lifecycle) => void | Promise<void>;
-  /** Seconds that all drain steps together may take. */
+  /**
+   * Seconds between SIGTERM and the first drain step: how long it takes until
+   * everybody who sends calls knows that this program is not ready any more.
+   * None unless given.
+   */
+  readonly drainDelaySeconds?: number;
+  /** Seconds that all drain steps together may take, behind the delay. */
   readonly drainSeconds: number;
   /** Log of the program. */
   readonly log: Logger;
@@ -85,6 +96,7 @@ const CLOSING_GRACE_MS = 1_000;
  * ```ts ignore
  * Deno.exit(
  *   await runUntilSignal({
+ *     drainDelaySeconds: 5,
  *     drainSeconds: 20,
  *     log,
  *     start: (life) => {
@@ -100,18 +112,21 @@ export async function runUntilSignal(options: RunOptions): Promise<number> {
   const events = options.events ?? processEvents;
   const draining = new AbortController();
   const over = new AbortController();
-  const ended = Promise.withResolvers<number>();
+  const ended = Promise.withResolvers<Ending>();
   const steps: { name: string; run: DrainStep }[] = [];
+  const failed = new AbortController();
+  let up = false;
 
-  const end = (code: number) => {
+  const end = (code: number, delaySeconds = 0) => {
     draining.abort();
-    ended.resolve(code);
+    ended.resolve({ code, delaySeconds });
   };
   const life: Lifecycle = {
     draining: draining.signal,
     onDrain: (name, run) => void steps.push({ name, run }),
     fail: (reason, cause) => {
       log.error(reason, { error: cause });
+      failed.abort();
       end(1);
     },
   };
@@ -122,8 +137,13 @@ export async function runUntilSignal(options: RunOptions): Promise<number> {
       events.exit(signal === "SIGTERM" ? 143 : 130);
       return;
     }
-    log.info("draining", { signal, seconds: options.drainSeconds });
-    end(0);
+    // Somebody at a terminal need not wait for a proxy to notice, and to whom
+    // is not up yet nobody sends anything.
+    const delay = signal === "SIGTERM" && up
+      ? options.drainDelaySeconds ?? 0
+      : 0;
+    log.info("draining", { signal, delay, seconds: options.drainSeconds });
+    end(0, delay);
   }, over.signal);
   events.onUncaught((failure) => {
     options.onUncaught?.(failure);
@@ -134,8 +154,12 @@ export async function runUntilSignal(options: RunOptions): Promise<number> {
   // Keeps the process alive while whatever was started does not.
   const alive = setInterval(() => {}, 2 ** 30);
   try {
-    await Promise.race([start(options, life), ended.promise]);
-    const code = await ended.promise;
+    await Promise.race([
+      start(options, life).then(() => up = true),
+      ended.promise,
+    ]);
+    const { code, delaySeconds } = await ended.promise;
+    await pause(delaySeconds, failed.signal);
     await drain(steps, options.drainSeconds * 1000, log);
     log.info("stopped", { code });
     return code;
@@ -143,6 +167,22 @@ export async function runUntilSignal(options: RunOptions): Promise<number> {
     clearInterval(alive);
     over.abort();
   }
+}
+
+/** How a program ends, and how long before that it goes on as before. */
+interface Ending {
+  readonly code: number;
+  readonly delaySeconds: number;
+}
+
+/** Waits, unless something is gone without which it is no use to go on. */
+async function pause(seconds: number, failed: AbortSignal): Promise<void> {
+  if (seconds === 0 || failed.aborted) return;
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, 1_000 * seconds);
+  failed.addEventListener("abort", () => over.resolve(), { once: true });
+  await over.promise;
+  clearTimeout(timer);
 }
 
 /** Never rejects: a start that fails while draining must not go unnoticed. */

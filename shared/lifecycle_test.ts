@@ -91,6 +91,81 @@ for (
   });
 }
 
+Deno.test("runUntilSignal() goes on as before for the delay on SIGTERM, though it is not ready", async () => {
+  const life = new Life();
+  const did: string[] = [];
+  const delaySeconds = 0.05;
+  let toldAt = 0;
+  const code = life.run({
+    drainDelaySeconds: delaySeconds,
+    start: (own) => {
+      own.draining.addEventListener("abort", () => did.push("unready"));
+      own.onDrain("step", () => {
+        did.push("step");
+        // Timers may be a little early by the other clock.
+        assert(performance.now() - toldAt >= 1_000 * delaySeconds - 5);
+      });
+    },
+  });
+  await nextTurn();
+  toldAt = performance.now();
+  life.signal("SIGTERM");
+  assertEquals(did, ["unready"]);
+  await nextTurn();
+  assertEquals(did, ["unready"]);
+  assertEquals(await code, 0);
+  assertEquals(did, ["unready", "step"]);
+  assertEquals(life.messages(), ["draining", "drained: step", "stopped"]);
+});
+
+for (
+  const { name, end } of [
+    { name: "on SIGINT", end: (life: Life) => life.signal("SIGINT") },
+    {
+      name: "where something essential is gone",
+      end: (life: Life) =>
+        life.uncaught(new BrokenInvariant("its state is wrong")),
+    },
+    {
+      name: "where something essential goes during the delay",
+      end: (life: Life) => {
+        life.signal("SIGTERM");
+        life.uncaught(new BrokenInvariant("its state is wrong"));
+      },
+    },
+  ]
+) {
+  Deno.test(`runUntilSignal() waits for no delay ${name}`, async () => {
+    const life = new Life();
+    const code = life.run({ drainDelaySeconds: 3_600 });
+    await nextTurn();
+    end(life);
+    await code;
+    assertEquals(life.messages().at(-1), "stopped");
+  });
+}
+
+Deno.test("runUntilSignal() waits for no delay where the start is still under way", async () => {
+  const life = new Life();
+  const code = life.run({
+    drainDelaySeconds: 3_600,
+    start: () => new Promise(() => {}),
+  });
+  await nextTurn();
+  life.signal("SIGTERM");
+  assertEquals(await code, 0);
+});
+
+Deno.test("runUntilSignal() exits at once on a second signal during the delay", async () => {
+  const life = new Life();
+  const code = life.run({ drainDelaySeconds: 0.05 });
+  await nextTurn();
+  life.signal("SIGTERM");
+  life.signal("SIGTERM");
+  assertEquals(life.exits, [143]);
+  await code;
+});
+
 Deno.test("runUntilSignal() leaves hanging steps behind at the deadline and runs the rest", async () => {
   const life = new Life();
   let told = false;

@@ -150,6 +150,7 @@ async function run<T extends OptionTable & typeof COMMON_OPTIONS>(
       });
       life.onDrain("session store", () => store.close());
     },
+    drainDelaySeconds: common.drainDelaySeconds,
     drainSeconds: common.drainSeconds,
     log,
   });

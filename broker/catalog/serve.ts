@@ -17,7 +17,7 @@ const MAX_WAIT_S = 60;
  * time is over.
  *
  * @param settled Whether the catalog is worth serving yet.
- * @param ending Aborts when the program drains: whoever waits is answered.
+ * @param ending Aborts when the listener closes: whoever waits is answered.
  */
 export async function serveCatalog(
   request: Request,

@@ -45,6 +45,12 @@ export interface EnvoyOptions {
    * as a person takes to answer its question. Default 3,600.
    */
   readonly callIdleSeconds: number;
+  /**
+   * Seconds between two questions whether a router or broker takes calls, where
+   * there are several of them. Default 1. Programs that are told to stop go on
+   * for longer than that.
+   */
+  readonly healthCheckSeconds: number;
   /** Concurrent HTTP/2 streams per client connection. Default 100. */
   readonly maxStreams: number;
   /** Client connections in all. Default 10,000. */
@@ -89,6 +95,7 @@ export function envoyOptions(
     underscoreHeaders: "ALLOW",
     streamIdleSeconds: 300,
     callIdleSeconds: 3_600,
+    healthCheckSeconds: 1,
     maxStreams: 100,
     maxConnections: 10_000,
     maxHeapBytes: 1024 * 1024 * 1024,

@@ -73,6 +73,13 @@ export interface LocalGatewayOptions {
   readonly logLevel?: LogLevel;
   /** How they write them. Default `json`. */
   readonly logFormat?: LogFormat;
+  /**
+   * Seconds that router and broker go on as before once they are told to stop,
+   * so that Envoy learns of it. Default 0: all of it stops at once.
+   */
+  readonly drainDelaySeconds?: number;
+  /** Seconds that what is under way may take from then on. Default 2. */
+  readonly drainSeconds?: number;
   /** Starts a child again that crashed. Off by default: tests do that. */
   readonly restartCrashed?: boolean;
   /** Hears the problems of the configuration file, [] for none, on change. */
@@ -150,6 +157,8 @@ const HOST = "127.0.0.1";
 /** Longest path of a unix socket that every system takes, in bytes. */
 const MAX_SOCKET_PATH = 100;
 const DRAIN_SECONDS = 2;
+/** Seconds of a drain beyond those that it may take, until it is broken off. */
+const DRAIN_MARGIN_S = 3;
 
 /**
  * Starts a gateway and waits until it takes calls. Servers may still be
@@ -236,7 +245,8 @@ export async function startLocalGateway(
     "max-body-bytes": envoy.maxBodyBytes,
     "log-level": options.logLevel ?? "info",
     "log-format": options.logFormat ?? "json",
-    "drain-seconds": DRAIN_SECONDS,
+    "drain-delay-seconds": options.drainDelaySeconds ?? 0,
+    "drain-seconds": options.drainSeconds ?? DRAIN_SECONDS,
   };
   const access = {
     read: [dirs.config, dirs.secrets, dirs.state, dirs.run],
@@ -500,12 +510,15 @@ function childMaker(
   owned.defer(async () => {
     await Promise.all(processes.map((process) => process.stop()));
   });
+  const drainSeconds = (options.drainDelaySeconds ?? 0) +
+    (options.drainSeconds ?? DRAIN_SECONDS);
   return (name, command, { args, ready }) => {
     const process = new LocalProcess({
       name,
       command,
       args,
       ready,
+      stopMs: 1_000 * (drainSeconds + DRAIN_MARGIN_S),
       env: { ...NO_PROXY, ...options.env },
       onLine: (line) => options.onLine?.(name, line),
       ...(options.restartCrashed ? { restart } : {}),

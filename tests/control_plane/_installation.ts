@@ -387,6 +387,7 @@ async function startPrograms(
     config: `kube:${HOME}/mcp-gateway-config`,
     "service-account-dir": own,
     "state-dir": state,
+    "drain-delay-seconds": 0,
     "drain-seconds": 1,
   };
   const broker = program(

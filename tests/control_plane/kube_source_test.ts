@@ -324,6 +324,7 @@ for (
           ...[`--config=kube:${namespace}/${NAME}`, `--state-dir=${dir}`],
           ...[`--service-account-dir=${dir}`, "--store=memory"],
           ...["--listen=127.0.0.1:0", "--internal-listen=127.0.0.1:0"],
+          "--drain-delay-seconds=0",
         ],
         env: {
           KUBERNETES_SERVICE_HOST: hostname,

@@ -139,6 +139,7 @@ export async function startExecutables(
         `--secrets-dir=${there.secrets}`,
         `--state-dir=${there.state}`,
         `--internal-listen=${new URL(internalUrls[name]).host}`,
+        "--drain-delay-seconds=0",
         ...args,
       ], { ...TALKATIVE, TMPDIR: temporary }),
       ready: (signal) => programReady(internalUrls[name], signal),
