@@ -15,6 +15,7 @@ import type { Phase, PhaseKind } from "./phase.ts";
 import { refusal } from "./reply.ts";
 import { readPhase } from "./wire/read_phase.ts";
 import { dropTrailers, writeAnswer } from "./wire/write_answer.ts";
+import type { UnderWayExchange } from "./under_way.ts";
 
 /** What an exchange is answered with. */
 export interface ProcessOptions {
@@ -40,13 +41,14 @@ export interface ExchangeOutcome {
 type AnsweredPhase = Extract<Phase, { readonly kind: PhaseKind }>;
 
 /** Answers one call. */
-export class ProcessCall implements GrpcCallee {
+export class ProcessCall implements GrpcCallee, UnderWayExchange {
   readonly #call: GrpcCall;
   readonly #options: ProcessOptions;
   readonly #exchange: Exchange;
   readonly #started = performance.now();
   #outcome = "continue";
   #finished = false;
+  #isDone = false;
   #last: Promise<void> | undefined;
 
   /** Begins the exchange. */
@@ -54,6 +56,17 @@ export class ProcessCall implements GrpcCallee {
     this.#call = call;
     this.#options = options;
     this.#exchange = new Exchange(options.ports);
+  }
+
+  /** Whether nothing that is still to come concerns the router. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** Ends it: Envoy passes on what it has sent us meanwhile, and all else. */
+  letGo(): void {
+    if (!this.#finished) this.#call.end();
+    this.#finish(false);
   }
 
   /** Answers a message, once those before it are answered. */
@@ -66,12 +79,8 @@ export class ProcessCall implements GrpcCallee {
 
   /** Ends in good order, once all is answered. */
   end(): void {
-    const end = () => {
-      if (!this.#finished) this.#call.end();
-      this.#finish(false);
-    };
-    if (this.#last === undefined) end();
-    else void this.#last.then(end);
+    if (this.#last === undefined) this.letGo();
+    else void this.#last.then(() => this.letGo());
   }
 
   /**
@@ -101,10 +110,11 @@ export class ProcessCall implements GrpcCallee {
       if (this.#finished) return;
       if (answer.kind === "reply") this.#outcome = answer.details;
       this.#call.write(writeAnswer(phase.kind, answer));
-      if (answer.kind === "reply" || answer.letGo !== true) return;
-      // Envoy passes on what it has sent us meanwhile, and all that follows.
-      this.#call.end();
-      this.#finish(false);
+      if (answer.kind === "reply") return;
+      // No trailer of the request can follow the response's headers.
+      this.#isDone = phase.kind === "response headers" &&
+        answer.streamBody !== true;
+      if (answer.letGo === true) this.letGo();
     } catch (error) {
       this.#abort(error);
     }

@@ -15,11 +15,13 @@
 
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { Address } from "../shared/address.ts";
+import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import type { AcceptCall } from "./grpc_call.ts";
 import type { H2Connection } from "./h2/connection.ts";
 import { serveSocket } from "./h2/serve_socket.ts";
 import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
 import { ProcessCall, type ProcessOptions } from "./process_call.ts";
+import { UnderWay } from "./under_way.ts";
 
 /** What the server needs. */
 export interface ProcessorOptions extends ProcessOptions {
@@ -36,12 +38,15 @@ export interface Processor {
   /** Number of exchanges under way. */
   readonly active: number;
   /**
-   * Ends: takes no more connections, lets the exchanges under way finish. Takes
-   * as long as these do: what limits the wait is the caller's business.
+   * Ends: takes no more connections, lets the exchanges under way finish, and
+   * lets those go of which the router has seen all that it needs to.
+   *
+   * @param deadline Ends the wait; there is none unless given.
    */
-  close(): Promise<void>;
+  close(deadline?: AbortSignal): Promise<void>;
 }
 
+const NEVER = new AbortController().signal;
 const PROCESS_PATH = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 const HEALTH_PATH = "/grpc.health.v1.Health/Check";
 /** HealthCheckResponse{status: SERVING} and {status: NOT_SERVING}. */
@@ -57,9 +62,9 @@ export async function serveProcessor(
   options: ProcessorOptions,
 ): Promise<Processor> {
   const { log } = options;
-  const active = new ActiveCalls();
+  const underWay = new UnderWay();
   const methods = new Map<string, AcceptCall>([
-    [PROCESS_PATH, active.counted(options)],
+    [PROCESS_PATH, processCalls(options, underWay)],
     [HEALTH_PATH, health(options.ready)],
   ]);
   // Read only where it is needed: it is half of a router, and of its start.
@@ -106,14 +111,14 @@ export async function serveProcessor(
   return {
     addresses,
     get active() {
-      return active.size;
+      return underWay.size;
     },
-    async close() {
+    async close(deadline = NEVER) {
       for (const listener of listeners) listener.close();
       // First the exchanges, then the connections: closing a connection resets
       // the streams on it now and then (node:http2 in Deno), and exchanges that
       // Envoy still begins on it are as good as any.
-      await active.none();
+      await underWay.drain(waitOnTimer, deadline);
       for (const connection of local) connection.close();
       await remote?.close();
       for (const socket of sockets) socket.destroy();
@@ -127,30 +132,22 @@ function isOnThisMachine(address: Address): boolean {
     /^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(address.host);
 }
 
-/** The calls of `Process` that are under way. */
-class ActiveCalls {
-  size = 0;
-  #whenNone: (() => void) | undefined;
-
-  counted(options: ProcessOptions): AcceptCall {
-    return (call) => {
-      this.size++;
-      return new ProcessCall(call, {
-        ...options,
-        onExchange: (outcome) => {
-          options.onExchange?.(outcome);
-          this.size--;
-          if (this.size === 0) this.#whenNone?.();
-        },
-      });
-    };
-  }
-
-  /** Waits until there are none. */
-  async none(): Promise<void> {
-    if (this.size === 0) return;
-    await new Promise<void>((resolve) => this.#whenNone = resolve);
-  }
+/** Answers calls of `Process`, and keeps count of them. */
+function processCalls(
+  options: ProcessOptions,
+  underWay: UnderWay,
+): AcceptCall {
+  return (call) => {
+    const exchange = new ProcessCall(call, {
+      ...options,
+      onExchange: (outcome) => {
+        options.onExchange?.(outcome);
+        underWay.delete(exchange);
+      },
+    });
+    underWay.add(exchange);
+    return exchange;
+  };
 }
 
 /** Answers health checks. */

@@ -71,6 +71,7 @@ function connect(address: Address) {
   return {
     client,
     stream,
+    answers,
     raw: async (bytes: Uint8Array): Promise<ProcessingResponse> => {
       stream.write(Buffer.from(bytes));
       const { value, done } = await answers.next();
@@ -256,6 +257,39 @@ for (const [transport, address] of TRANSPORTS) {
     await envoy.end();
     await closed;
     assertEquals(outcomes.map((o) => o.outcome), ["mcp_parse_error"]);
+  });
+
+  Deno.test(`Processor.close() lets an exchange go of which only the stream to a client goes on (${transport})`, async () => {
+    const { processor, bound, outcomes } = await start(address, {
+      verify: () => Promise.resolve(session),
+    });
+    const envoy = connect(bound);
+    await envoy.ask(requestHeaders("POST", "/mcp", "application/json"));
+    await envoy.ask({
+      request: {
+        case: "requestBody",
+        value: {
+          body: Buffer.from('{"jsonrpc":"2.0","id":1,"method":"ping"}'),
+        },
+      },
+    });
+    const closed = processor.close();
+    const { response } = await envoy.ask({
+      request: {
+        case: "responseHeaders",
+        value: { headers: { headers: [{ key: ":status", value: "200" }] } },
+      },
+    });
+    assertEquals(response.case, "responseHeaders");
+    // Envoy would keep it until the client's stream ends.
+    const { done } = await envoy.answers.next();
+    assertEquals(done, true);
+    envoy.client.close();
+    await closed;
+    assertEquals(outcomes.map((o) => [o.outcome, o.reset]), [[
+      "continue",
+      false,
+    ]]);
   });
 
   Deno.test(`serveProcessor() lets Envoy go in good order, answered to the last chunk (${transport})`, async () => {
