@@ -70,11 +70,16 @@ async function start(
     }),
   });
   const state = new RoutingState();
+  let waitsForCatalog = true;
+  const patience = setTimeout(() => waitsForCatalog = false, READY_CATALOG_MS);
   const ready = () => {
     const reasons = [
       ...(life.draining.aborted ? ["draining"] : []),
       ...(state.config === undefined ? ["no valid configuration yet"] : []),
       ...(state.listening ? [] : ["not listening yet"]),
+      ...(state.catalog === undefined && waitsForCatalog
+        ? ["no catalog of the broker's yet"]
+        : []),
     ];
     return { ready: reasons.length === 0, reasons };
   };
@@ -205,8 +210,9 @@ async function start(
     });
   }
 
-  life.onDrain("exchanges", () => processor.close());
+  life.onDrain("exchanges", (deadline) => processor.close(deadline));
   life.onDrain("configuration", async () => {
+    clearTimeout(patience);
     watching.abort();
     await Promise.all([config.done, following]);
     http.close();
@@ -216,6 +222,13 @@ async function start(
 
 /** Milliseconds that a starting router waits for the broker's first answer. */
 const CATALOG_MS = 1_000;
+/**
+ * Milliseconds that a router without a catalog is not ready: others know the
+ * names without a prefix, and a broker that starts with it needs up to 5 s.
+ * Calls behind a prefix need no broker, so one that is away is no reason for
+ * longer.
+ */
+const READY_CATALOG_MS = 10_000;
 
 const NO_HEADERS = Promise.resolve([]);
 
