@@ -104,6 +104,7 @@ export class Broker {
       limits,
       instance,
       others: () => this.listens.count,
+      digestOf: (view) => this.catalog.state?.views.get(view)?.digest,
       ...(onSilent === undefined ? {} : { onSilent }),
     });
     this.listens = new Listens({

@@ -657,8 +657,8 @@ Deno.test("a GET has the streams of the session's servers held", async () => {
 
 for (
   const [revision, begin] of [
-    ["2025-11-25", "id: ab-1-0\ndata: \n\n"],
-    ["2025-06-18", ": open\n\n"],
+    ["2025-11-25", /^id: ab-1-0-[\w-]{10}\ndata: \n\n$/],
+    ["2025-06-18", /^: open\n\n$/],
   ] as const
 ) {
   Deno.test(`a stream to a client of ${revision} can be taken up again`, async () => {
@@ -666,10 +666,7 @@ for (
     const session = await front.initialize(revision);
     const first = await front.request("GET", { session });
     const reader = first.body!.getReader();
-    assertEquals(
-      new TextDecoder().decode((await reader.read()).value),
-      begin,
-    );
+    assertMatch(new TextDecoder().decode((await reader.read()).value), begin);
     await reader.cancel();
     front.hub.announce([""], "{}");
     const headers = { "last-event-id": "ab-1-0" };
@@ -679,9 +676,58 @@ for (
     const theirs = await front.initialize(revision);
     const other = await front.request("GET", { session: theirs, headers });
     front.hub.announce([""], "[]");
-    assertEquals(await firstData(other), "[]");
+    front.hub.endAll();
+    const text = await other.text();
+    assertStringIncludes(text, "[]");
+    assert(!text.includes("{}"), "another session's event");
   });
 }
+
+for (
+  const { name, change, told } of [
+    { name: "hears of lists that changed meanwhile", change: true, told: 3 },
+    { name: "hears nothing of lists that did not", change: false, told: 0 },
+  ]
+) {
+  Deno.test(`a client whose stream another broker had ${name}, and what it may have missed of servers`, async () => {
+    using front = new Front();
+    using other = new Front();
+    const session = await front.initialize();
+    const theirs = await other.initialize();
+    const before = await other.request("GET", { session: theirs });
+    const reader = before.body!.getReader();
+    const text = new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    const id = /^id: ab-1(.+)$/m.exec(text)![1]!;
+    if (change) front.list(CONFIG, ["now", "another"]);
+    // The number of a stream that this broker does not have.
+    const headers = { "last-event-id": `ab-9${id}` };
+    const stream = await front.request("GET", { session, headers });
+    front.hub.endAll();
+    const methods = [...(await stream.text()).matchAll(/"method":"(.+?)"/g)];
+    assertEquals(
+      methods.map(([, method]) => method).sort(),
+      ["prompts", "resources", "tools"].slice(0, told)
+        .map((what) => `notifications/${what}/list_changed`),
+    );
+    assertEquals(front.retold.length, 1);
+  });
+}
+
+Deno.test("a client that opens a first stream, or takes one up, hears nothing again", async () => {
+  using front = new Front();
+  const session = await front.initialize();
+  const first = await front.request("GET", { session });
+  const reader = first.body!.getReader();
+  const text = new TextDecoder().decode((await reader.read()).value);
+  await reader.cancel();
+  const headers = { "last-event-id": /^id: (.+)$/m.exec(text)![1]! };
+  front.list(CONFIG, ["now", "another"]);
+  const again = await front.request("GET", { session, headers });
+  front.hub.endAll();
+  assert(!(await again.text()).includes("list_changed"));
+  assertEquals(front.retold, []);
+});
 
 Deno.test("a session has so many streams and no more", async () => {
   using front = new Front();

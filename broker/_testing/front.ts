@@ -78,6 +78,7 @@ export class Front {
   readonly hub = new Hub({
     limits: { ...LIMITS, streamsPerSession: 2 },
     instance: "ab",
+    digestOf: (view) => this.catalog.state?.views.get(view)?.digest,
   });
   readonly listens = new Listens({
     limits: { ...LIMITS, listensPerIdentity: 2 },
@@ -88,6 +89,8 @@ export class Front {
   readonly gone: string[] = [];
   /** Sessions whose servers' streams are to be held. */
   readonly held: { session: string; authorization: string | undefined }[] = [];
+  /** Sessions that are told again what they may have missed of servers. */
+  readonly retold: string[] = [];
   /** What was passed on to servers: to which, by whom, the message. */
   readonly relayed: Relaying[] = [];
   readonly sessions = new Sessions({
@@ -132,6 +135,10 @@ export class Front {
         held: {
           hold: (session, authorization) => {
             this.held.push({ session: session.id, authorization });
+            return Promise.resolve();
+          },
+          retell: (session) => {
+            this.retold.push(session.id);
             return Promise.resolve();
           },
         },

@@ -32,6 +32,9 @@ export const PAGES: PageLimits = {
   bytes: LIMITS.listPageBytes,
 };
 
+/** Characters of a digest: 60 bits, as it stands in the id of each event. */
+const DIGEST_CHARACTERS = 10;
+
 /** One selection of the catalog, at one moment. */
 export class View {
   /** {@linkcode WHOLE_CATALOG}, or the virtual server's name. */
@@ -41,6 +44,7 @@ export class View {
   readonly #hashes = new Map<ListCapability, string>();
   readonly #listings = new Map<`${Era} ${ListKind}`, Listing>();
   readonly #pages: PageLimits;
+  #digest: string | undefined;
   #templates: readonly (readonly [UriMatcher, MergedItem])[] | undefined;
 
   /** What its servers say of their use, where they do. */
@@ -85,6 +89,14 @@ export class View {
       this.#hashes.set(capability, hash);
     }
     return hash;
+  }
+
+  /** Digest of all of its lists: equal ones, equal lists. */
+  get digest(): string {
+    this.#digest ??= shortHash(
+      LIST_CAPABILITIES.map((capability) => this.hash(capability)).join(),
+    ).slice(0, DIGEST_CHARACTERS);
+    return this.#digest;
   }
 
   /** A kind's list as clients of an era see it, in pages. */

@@ -216,7 +216,9 @@ export class HeldStreams {
       onData: (data) => this.take(holding.session.id, backend, data),
       // By another broker's, perhaps, which the client listens at now.
       onInterrupted: () => void holding.look(),
-      onLost: () => void this.#lost(holding.session, server.name),
+      // It sends no update any more. The client that reads has the router open
+      // a session, and subscribe anew.
+      onLost: () => void this.retell(holding.session, server.name),
     });
     this.#streams.add(stream);
     stream.finished.finally(() => this.#streams.delete(stream));
@@ -257,15 +259,16 @@ export class HeldStreams {
   }
 
   /**
-   * A server that lost a session sends no update any more. Its client is told
-   * to read again what it subscribed to, which is true, as nobody knows what
-   * changed meanwhile, and has the router open a session and subscribe anew.
+   * Tells a client to read again what it subscribed to, where it may have
+   * missed updates: nobody knows what changed meanwhile. Never rejects.
+   *
+   * @param server Only what is of this one; everything unless given.
    */
-  async #lost(session: ClientSession, server: string): Promise<void> {
+  async retell(session: ClientSession, server?: string): Promise<void> {
     const { subscriptions, hub, log } = this.#options;
     try {
       for (const { uri, ...of } of await subscriptions?.(session) ?? []) {
-        if (of.server !== server) continue;
+        if (server !== undefined && of.server !== server) continue;
         const method = "notifications/resources/updated";
         hub.send(
           session.id,
@@ -273,7 +276,7 @@ export class HeldStreams {
         );
       }
     } catch (error) {
-      log.warn("lost subscriptions not told", { server, error });
+      log.warn("subscriptions not told again", { server, error });
     }
   }
 

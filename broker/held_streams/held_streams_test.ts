@@ -339,6 +339,21 @@ Deno.test("who listens is told to read again what a server that lost its session
   }]);
 });
 
+Deno.test("a client that may have missed updates is told to read all that it follows", async () => {
+  await using world = new World();
+  world.subscribed.push(
+    { server: "a", uri: "notes://1" },
+    { server: "b", uri: "notes://2" },
+  );
+  const one = await world.listen("one");
+  await world.held.retell({ id: "one" } as ClientSession);
+  await until(() => one.got().length === 2, "told");
+  assertEquals(
+    one.got().map((text) => JSON.parse(text).params.uri),
+    ["notes://1", "notes://2"],
+  );
+});
+
 Deno.test("a store that is away costs no stream", async () => {
   await using world = new World();
   const a = world.add("a");

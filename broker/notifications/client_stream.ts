@@ -33,6 +33,8 @@ export interface StreamOptions {
   readonly primes: boolean;
   /** Its limits. */
   readonly limits: StreamLimits;
+  /** Digest of the lists that its client sees; ids tell nothing without. */
+  readonly lists?: (() => string | undefined) | undefined;
   /** Called after each change of its state or its ring. */
   readonly onChange: (stream: ClientStream) => void;
 }
@@ -81,6 +83,11 @@ export class ClientStream {
   /** Bytes kept for a client that comes back. */
   get ringBytes(): number {
     return this.#ring.bytes;
+  }
+
+  /** Whether all events behind one are kept, so that it can go on there. */
+  canResume(event: number): boolean {
+    return this.#state !== "ended" && this.#ring.after(event) !== undefined;
   }
 
   /** Sends a message, or keeps it for when the client is back. */
@@ -163,7 +170,13 @@ export class ClientStream {
   }
 
   #idOf(event: number): string {
-    const { instance, number } = this.#options;
-    return writeEventId({ instance, stream: number, event });
+    const { instance, number, lists } = this.#options;
+    const digest = lists?.();
+    return writeEventId({
+      instance,
+      stream: number,
+      event,
+      ...(digest === undefined ? {} : { lists: digest }),
+    });
   }
 }

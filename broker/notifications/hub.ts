@@ -42,6 +42,11 @@ export interface HubOptions {
   readonly instance: string;
   /** Number of streams that there are besides; none unless given. */
   readonly others?: () => number;
+  /**
+   * Digest of the lists of a view, as they are now. Without it, or them,
+   * nothing is known of what clients miss.
+   */
+  readonly digestOf?: (view: string) => string | undefined;
   /** Told of a session when its last stream ended. */
   readonly onSilent?: (session: string) => void;
 }
@@ -128,6 +133,25 @@ export class Hub {
     return this.#begin(owner);
   }
 
+  /**
+   * What a client saw last that wants a stream back which is not here to be
+   * taken up: it was another broker's, say, which has stopped.
+   *
+   * @param lastEventId What the client names as the last event it got.
+   * @returns Undefined where it can be taken up, or the id is none of ours.
+   */
+  missing(
+    session: string,
+    lastEventId: string,
+  ): { readonly lists: string | undefined } | undefined {
+    const id = readEventId(lastEventId);
+    if (id === undefined) return undefined;
+    const named = this.#named(session, lastEventId);
+    return named?.listener.stream.canResume(named.event)
+      ? undefined
+      : { lists: id.lists };
+  }
+
   /** Whether a session has a stream, connected or to be come back to. */
   has(session: string): boolean {
     return this.#sessions.has(session);
@@ -188,13 +212,14 @@ export class Hub {
   }
 
   #begin(owner: StreamOwner): ClientStream | undefined {
-    const { limits, instance } = this.#options;
+    const { limits, instance, digestOf } = this.#options;
     if (!this.#makeRoom(owner.id)) return undefined;
     const stream = new ClientStream({
       instance,
       number: ++this.#lastNumber,
       primes: owner.revision === "2025-11-25",
       limits,
+      lists: () => digestOf?.(owner.view),
       onChange: (stream) => this.#account(stream),
     });
     this.#accounts.set(stream, { session: owner.id, bytes: 0 });

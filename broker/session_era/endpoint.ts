@@ -29,7 +29,13 @@ import { type BatchGateway, callThrough } from "../batches/gateway_calls.ts";
 import type { BatchHead } from "../batches/gateway_request.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
-import { kindListedBy, KINDS, type ListCapability } from "../catalog/kinds.ts";
+import {
+  changeNotification,
+  kindListedBy,
+  KINDS,
+  LIST_CAPABILITIES,
+  type ListCapability,
+} from "../catalog/kinds.ts";
 import { type View, WHOLE_CATALOG } from "../catalog/views.ts";
 import { ClientPresence } from "../client_presence.ts";
 import type { ToStateless } from "../era_bridge/bridged_call.ts";
@@ -69,7 +75,7 @@ export interface SessionEraOptions {
   /** Open streams. */
   readonly hub: Hub;
   /** Holds the streams of servers, for clients that listen. */
-  readonly held: Pick<HeldStreams, "hold">;
+  readonly held: Pick<HeldStreams, "hold" | "retell">;
   /** Carries clients' messages to servers. */
   readonly relay: Pick<Relay, "send" | "sendTo" | "ask">;
   /** Takes the calls in a batch; without it they are refused. */
@@ -396,18 +402,39 @@ class Endpoint {
       const view = this.#view(caller);
       if (view.kind === "refused") return refuse(view.refusal);
       const token = request.headers.get(SESSION_HEADER) ?? undefined;
+      const last = request.headers.get(LAST_EVENT_HEADER) ?? undefined;
+      const missing = last && hub.missing(session.value.id, last);
       const stream = hub.open({
         id: session.value.id,
         revision: session.value.revision,
         view: view.value.key,
         isLive: async () =>
           (await sessions.verify(token, caller)).kind === "live",
-      }, request.headers.get(LAST_EVENT_HEADER) ?? undefined);
+      }, last);
       if (stream === undefined) return refuse({ kind: "too many streams" });
       const { body } = stream;
       await held.hold(session.value, authorizationOf(request));
+      if (missing) {
+        await this.#catchUp(session.value, view.value, missing.lists);
+      }
       return eventStreamResponse(body);
     });
+  }
+
+  /** Tells a client what it may have missed while it had no stream. */
+  async #catchUp(
+    session: ClientSession,
+    view: View,
+    lists: string | undefined,
+  ): Promise<void> {
+    const { hub, held } = this.#options;
+    if (lists !== view.digest) {
+      for (const capability of LIST_CAPABILITIES) {
+        const method = changeNotification(capability);
+        hub.send(session.id, JSON.stringify({ jsonrpc: "2.0", method }));
+      }
+    }
+    await held.retell(session);
   }
 
   delete(request: Request, caller: RequestCaller): Promise<Response> {

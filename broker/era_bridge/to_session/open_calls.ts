@@ -83,6 +83,7 @@ export class OpenCalls<Client> {
   readonly #parked = new Map<string, Waiting<Client>>();
   #count = 0;
   #held = 0;
+  #whenIdle: (() => void) | undefined;
 
   /** Begins without any. */
   constructor(options: OpenCallsOptions) {
@@ -128,6 +129,7 @@ export class OpenCalls<Client> {
         const left = (this.#running.get(identity) ?? 1) - 1;
         if (left > 0) this.#running.set(identity, left);
         else this.#running.delete(identity);
+        if (this.#count === 0) this.#whenIdle?.();
       },
     };
   }
@@ -177,6 +179,15 @@ export class OpenCalls<Client> {
     }
     const parked = this.#unpark(read.wait, "resumed");
     return parked === undefined ? UNKNOWN : { kind: "here", parked };
+  }
+
+  /** Waits until there is none, or nobody wants to wait any more. */
+  async idle(signal: AbortSignal): Promise<void> {
+    if (this.#count === 0 || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenIdle = resolve;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
   }
 
   /** Gives up on every client that is waited for. */

@@ -376,6 +376,27 @@ for (const { name, change } of REFUSED) {
   });
 }
 
+Deno.test("a broker that stops waits for clients that are to come back, though not for ever", async () => {
+  await using world = new World();
+  const { broker } = world;
+  await broker.bridge.idle(new AbortController().signal);
+  const first = await ask(broker, CONFIRM);
+  const [key] = Object.keys(first.answer.result.inputRequests);
+  await broker.bridge.idle(AbortSignal.abort());
+  const over = new AbortController();
+  const impatient = broker.bridge.idle(over.signal);
+  over.abort();
+  await impatient;
+  assertEquals(broker.bridge.counts.parked, 1);
+  let isIdle = false;
+  const idle = broker.bridge.idle(new AbortController().signal)
+    .then(() => isIdle = true);
+  assertEquals(isIdle, false);
+  const second = await ask(broker, retry(CONFIRM, first, { [key!]: YES }));
+  assertEquals(second.answer.result.resultType, "complete");
+  await idle;
+});
+
 Deno.test("a state works once, also where two come with it at the same time", async () => {
   await using world = new World();
   const { server, broker } = world;

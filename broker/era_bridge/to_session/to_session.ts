@@ -163,6 +163,14 @@ export class ToSessionBridge {
     return this.#watches.watch(watch);
   }
 
+  /**
+   * Waits until no call is under way, nor waits for its client: here alone can
+   * a client go on with it.
+   */
+  idle(signal: AbortSignal): Promise<void> {
+    return this.#calls.idle(signal);
+  }
+
   /** Ends everything: servers are told that nobody waits any more. */
   async close(): Promise<void> {
     this.#calls.close();
