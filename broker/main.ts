@@ -43,6 +43,7 @@ import { placeInStore } from "./held_streams/place.ts";
 import { addBrokerMetrics, internalPages } from "./internal.ts";
 import { LateNews } from "./notifications/late_news.ts";
 import { BROKER_OPTIONS } from "./options.ts";
+import { publicListener } from "./public_listener.ts";
 import { Relay } from "./relay/relay.ts";
 import { sessionEraEndpoint } from "./session_era/endpoint.ts";
 import { listAnswers } from "./lists/list_answers.ts";
@@ -277,7 +278,14 @@ async function start(
     now: Date.now,
     log,
   });
-  const server = listen(options.listen, measured(handler, metrics), log);
+  const server = listen(
+    options.listen,
+    publicListener(measured(handler, metrics), {
+      ready: () => pages.ready().ready,
+      draining: life.draining,
+    }),
+    log,
+  );
   // Out of descriptors once, Deno's listener ends for good: start anew then.
   server.finished.catch((error: unknown) => life.fail("listener ended", error));
   const watching = new AbortController();
@@ -317,6 +325,11 @@ async function start(
     broker.endStreams();
     await stopped;
   });
+  // Their clients come back at other brokers, which ask at the internal one.
+  life.onDrain(
+    "calls between the eras",
+    (deadline) => toSession.idle(deadline),
+  );
   life.onDrain("servers", async () => {
     await Promise.all([
       held.close(),

@@ -41,6 +41,7 @@ class BrokerProcess implements AsyncDisposable {
         ...["--state-dir", at("state")],
         ...["--listen", "127.0.0.1:0"],
         ...["--internal-listen", "127.0.0.1:0"],
+        ...["--drain-delay-seconds", "1"],
       ],
       stdout: "null",
       stderr: "piped",
@@ -225,7 +226,19 @@ Deno.test("a broker process serves the SDK's client, from first to last", async 
     body,
   });
   assertEquals(listening.status, 200);
-  assertEquals(await broker.stop(), 0);
+  const readiness = new URL("/readyz", await broker.endpoint());
+  assertEquals((await fetch(readiness)).status, 200);
+  const stopped = broker.stop();
+  await until(async () => (await fetch(readiness)).status === 503, "not ready");
+  // Who does not know that yet is served all the same.
+  const another = await fetch(await broker.endpoint(), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: INITIALIZE,
+  });
+  await another.body?.cancel();
+  assertEquals(another.status, 200);
+  assertEquals(await stopped, 0);
   // An orderly end, so that the client comes back to another broker.
   assertStringIncludes(await stream.text(), "retry: ");
   assertStringIncludes(await listening.text(), '"resultType":"complete"');

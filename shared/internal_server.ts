@@ -8,7 +8,7 @@
 
 import { type Address, formatAddress } from "./address.ts";
 import type { Logger } from "./log.ts";
-import { STATUS_PATH } from "./status.ts";
+import { READY_PATH, STATUS_PATH } from "./status.ts";
 import type { Metrics } from "./telemetry.ts";
 import { errorText } from "./error_text.ts";
 
@@ -74,7 +74,7 @@ export function serveInternal(options: InternalServerOptions): InternalServer {
   const closing = new AbortController();
   const routes = new Map<string, RouteHandler>([
     ["/healthz", () => json(200, { status: "ok", ...options.health?.() })],
-    ["/readyz", () => {
+    [READY_PATH, () => {
       const readiness = options.ready();
       return json(readiness.ready ? 200 : 503, readiness);
     }],

@@ -10,6 +10,8 @@ import type { Era } from "./mcp.ts";
 
 /** Path of the status document on an internal listener. */
 export const STATUS_PATH = "/status";
+/** Where a program says whether it takes traffic: 200 or 503. */
+export const READY_PATH = "/readyz";
 
 /**
  * State of one server, as clients experience it.

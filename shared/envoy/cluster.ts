@@ -12,6 +12,7 @@
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import type { ServerConfig } from "../config/model.ts";
+import { READY_PATH } from "../status.ts";
 import { any, type JsonObject, seconds } from "./json.ts";
 import type { Endpoint, EnvoyOptions } from "./options.ts";
 
@@ -149,23 +150,61 @@ const TCP_KEEPALIVE: JsonObject = {
   },
 };
 
+/** Seconds for an answer to a health check, on a machine that is busy. */
+const HEALTH_TIMEOUT_S = 2;
+/** Health checks without an answer after which a process is left out. */
+const UNANSWERED = 3;
+
+/**
+ * What several processes of one kind need to stand in for each other.
+ *
+ * | a process | is noticed by | and gets no calls |
+ * |---|---|---|
+ * | says that it is not ready: it starts, or is about to stop | the next health check | until it says that it is |
+ * | takes no connections | the call that finds out, which is tried at another | for a second |
+ * | takes connections and does not answer | three health checks | until it answers |
+ *
+ * A process that stops goes on for longer (`--drain-delay-seconds`) than it
+ * takes to notice, so that no call is on its way to it when it closes.
+ */
+function standIns(check: JsonObject, options: EnvoyOptions): JsonObject {
+  return {
+    // What did not reach a process is tried at another one.
+    circuit_breakers: circuitBreakers(MAX_REQUESTS),
+    outlier_detection: OUTLIER_DETECTION,
+    health_checks: [{
+      interval: seconds(options.healthCheckSeconds),
+      // A minute by default: the first call after a quiet night would fail.
+      no_traffic_interval: seconds(options.healthCheckSeconds),
+      timeout: seconds(HEALTH_TIMEOUT_S),
+      // A process that says that it is not ready is left out at once.
+      unhealthy_threshold: UNANSWERED,
+      healthy_threshold: 1,
+      ...check,
+    }],
+    common_lb_config: {
+      // Half of them by default, below which those that stop get calls, too.
+      // Where none is ready each gets some: one that stops still serves.
+      healthy_panic_threshold: { value: 1 },
+      // By default what was noticed is acted on up to a second later.
+      update_merge_window: seconds(0),
+    },
+  };
+}
+
 /** Takes a process that does not accept connections out for a second. */
-const PASSIVE_HEALTH: JsonObject = {
-  // What did not reach a process is tried at another one.
-  circuit_breakers: circuitBreakers(MAX_REQUESTS),
-  outlier_detection: {
-    split_external_local_origin_errors: true,
-    consecutive_local_origin_failure: 1,
-    // A refusal of a program's is no failure of its process.
-    enforcing_consecutive_5xx: 0,
-    enforcing_consecutive_gateway_failure: 0,
-    enforcing_success_rate: 0,
-    enforcing_local_origin_success_rate: 0,
-    interval: seconds(1),
-    base_ejection_time: seconds(1),
-    max_ejection_time: seconds(2),
-    max_ejection_percent: 99,
-  },
+const OUTLIER_DETECTION: JsonObject = {
+  split_external_local_origin_errors: true,
+  consecutive_local_origin_failure: 1,
+  // A refusal of a program's is no failure of its process.
+  enforcing_consecutive_5xx: 0,
+  enforcing_consecutive_gateway_failure: 0,
+  enforcing_success_rate: 0,
+  enforcing_local_origin_success_rate: 0,
+  interval: seconds(1),
+  base_ejection_time: seconds(1),
+  max_ejection_time: seconds(2),
+  max_ejection_percent: 99,
 };
 
 function tlsContext(host: string, trustedCa: JsonObject): JsonObject {
@@ -237,11 +276,15 @@ export function serverCluster(
 }
 
 /** The cluster of the broker processes, the default backend. */
-export function brokerCluster({ brokers }: EnvoyOptions): JsonObject {
+export function brokerCluster(options: EnvoyOptions): JsonObject {
+  const { brokers } = options;
+  const check = {
+    http_health_check: { path: READY_PATH, host: BROKER_CLUSTER },
+  };
   return {
     ...base(BROKER_CLUSTER, brokers),
     ...(brokers.every(({ kind }) => kind === "tcp") ? TCP_KEEPALIVE : {}),
-    ...(brokers.length > 1 ? PASSIVE_HEALTH : {}),
+    ...(brokers.length > 1 ? standIns(check, options) : {}),
     ...httpOptions({
       common_http_protocol_options: { idle_timeout: seconds(UPSTREAM_IDLE_S) },
       explicit_http_config: { http_protocol_options: {} },
@@ -253,7 +296,9 @@ export function brokerCluster({ brokers }: EnvoyOptions): JsonObject {
 export function routerCluster(options: EnvoyOptions): JsonObject {
   return {
     ...base(ROUTER_CLUSTER, options.routers),
-    ...(options.routers.length > 1 ? PASSIVE_HEALTH : {}),
+    ...(options.routers.length > 1
+      ? standIns({ grpc_health_check: {} }, options)
+      : {}),
     ...httpOptions({
       explicit_http_config: {
         // 1 MiB per stream: a body of the largest size is a few round trips.

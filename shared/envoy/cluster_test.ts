@@ -179,9 +179,55 @@ Deno.test("routerCluster() speaks HTTP/2 to one endpoint per process", () => {
   assert(at(cluster, "outlier_detection"), "a dead process is left out");
 });
 
-Deno.test("routerCluster() never leaves out the only process", () => {
-  assertEquals(at(routerCluster(options()), "outlier_detection"), undefined);
-});
+for (
+  const { name, cluster } of [
+    { name: "routerCluster()", cluster: routerCluster(options()) },
+    { name: "brokerCluster()", cluster: brokerCluster(options()) },
+  ]
+) {
+  Deno.test(`${name} never leaves out the only process`, () => {
+    assertEquals(at(cluster, "outlier_detection"), undefined);
+    assertEquals(at(cluster, "health_checks"), undefined);
+  });
+}
+
+for (
+  const { name, clusterOf, check } of [
+    {
+      name: "routerCluster()",
+      clusterOf: routerCluster,
+      check: { grpc_health_check: {} },
+    },
+    {
+      name: "brokerCluster()",
+      clusterOf: brokerCluster,
+      check: { http_health_check: { path: "/readyz", host: "mcp_broker" } },
+    },
+  ]
+) {
+  Deno.test(`${name} asks each of several processes whether it is ready, also when nobody calls, and acts on it at once`, () => {
+    const two = [1, 2].map((port) => ({
+      kind: "tcp" as const,
+      host: "127.0.0.1",
+      port,
+    }));
+    const cluster = clusterOf(
+      options({ routers: two, brokers: two, healthCheckSeconds: 0.5 }),
+    );
+    assertEquals(at(cluster, "health_checks"), [{
+      interval: "0.5s",
+      no_traffic_interval: "0.5s",
+      timeout: "2s",
+      unhealthy_threshold: 3,
+      healthy_threshold: 1,
+      ...check,
+    }]);
+    assertEquals(at(cluster, "common_lb_config"), {
+      healthy_panic_threshold: { value: 1 },
+      update_merge_window: "0s",
+    });
+  });
+}
 
 Deno.test("brokerCluster() has one endpoint per process, and lets what did not reach one be tried at another", () => {
   const cluster = brokerCluster(options({
