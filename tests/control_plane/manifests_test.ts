@@ -197,7 +197,6 @@ interface Container {
   }[];
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly resources: Readonly<Record<string, Record<string, string>>>;
-  readonly lifecycle?: { readonly preStop: { sleep: { seconds: number } } };
   readonly [probe: `${string}Probe`]: {
     httpGet: { path: string; port: string };
   };
@@ -265,9 +264,12 @@ for (const name of ["mcp-gateway", "mcp-gateway-controller"]) {
       assert(one.resources.limits?.memory, "no limit of memory");
       assertEquals(one.command, [`/usr/local/bin/${one.name}`]);
       // What happens between being told to stop and being killed.
-      const sleeps = one.lifecycle?.preStop.sleep.seconds ?? 0;
+      const delay = "--drain-delay-seconds=";
+      const delays = one.args?.find((arg) => arg.startsWith(delay))
+        ?.slice(delay.length) ?? 0;
+      if (name === "mcp-gateway") assert(Number(delays) >= 10, one.name);
       const drains = Number(PROGRAMS[one.name]?.drainSeconds?.default);
-      assert(pod.terminationGracePeriodSeconds > sleeps + drains);
+      assert(pod.terminationGracePeriodSeconds > Number(delays) + drains);
     }
     checkArguments(found);
   });
