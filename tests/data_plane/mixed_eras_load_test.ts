@@ -10,17 +10,17 @@ import { assert, assertEquals } from "@std/assert";
 import type { ConversingServer } from "../fixtures/conversing_server.ts";
 import { bearer } from "../support/bearer.ts";
 import { startGateway, type TestGateway } from "../support/gateway.ts";
-import { proves, shared } from "../support/proves.ts";
-import { RawClient } from "../support/raw_client.ts";
-import { StatelessClient } from "../support/stateless_client.ts";
-import { eventually } from "../support/wait.ts";
 import {
   inSession,
   type MixedClient,
   ModernServer,
   sessionless,
   sessionServer,
-} from "./_mixed_eras.ts";
+} from "../support/mixed_eras.ts";
+import { proves, shared } from "../support/proves.ts";
+import { RawClient } from "../support/raw_client.ts";
+import { StatelessClient } from "../support/stateless_client.ts";
+import { eventually } from "../support/wait.ts";
 
 const CALLS = 10_000;
 /** The calls come in so many parts: each is a test with a deadline. */

@@ -12,8 +12,9 @@ import {
   StatelessRawServer,
   type StatelessRequest,
 } from "../fixtures/stateless_raw_server.ts";
-import type { RawClient, RawReply, RpcMessage } from "../support/raw_client.ts";
-import type { StatelessClient } from "../support/stateless_client.ts";
+import { delay } from "../../shared/wait.ts";
+import type { RawClient, RawReply, RpcMessage } from "./raw_client.ts";
+import type { StatelessClient } from "./stateless_client.ts";
 
 /** What a call is about: both go through the server and come back. */
 export interface Args {
@@ -50,12 +51,22 @@ const answerOf = (args: Args, action: Action) =>
     ? { action, content: { who: `${args.caller}/${args.n}` } }
     : { action };
 
-/** A server with sessions: `echo`, `ask`, and `hang`, which ends by leaving. */
+/** Milliseconds that `slow` takes. */
+export const SLOW_MS = 2_500;
+
+/**
+ * A server with sessions: `echo`, `slow`, which takes its time, `ask`, and
+ * `hang`, which ends by leaving.
+ */
 export function sessionServer(): ConversingServer {
   return new ConversingServer({
     name: "old",
     tools: {
       echo: ({ arguments: args }) => JSON.stringify({ server: "old", args }),
+      slow: async ({ arguments: args }) => {
+        await delay(SLOW_MS);
+        return JSON.stringify({ server: "old", args });
+      },
       ask: async (call) => {
         const args = call.arguments as unknown as Args;
         const { result } = await call.ask("elicitation/create", question(args));
@@ -85,7 +96,7 @@ export class ModernServer extends StatelessRawServer {
   constructor() {
     super({
       name: "new",
-      tools: ["echo", "ask", "hang"].map((name) => ({ name })),
+      tools: ["echo", "slow", "ask", "hang"].map((name) => ({ name })),
     });
     this.script = (request) => {
       if (request.rpc !== "tools/call") return undefined;
@@ -95,7 +106,7 @@ export class ModernServer extends StatelessRawServer {
     };
   }
 
-  #call(request: StatelessRequest): Response {
+  #call(request: StatelessRequest): Response | Promise<Response> {
     const text = new TextDecoder().decode(request.body);
     const { params } = JSON.parse(text);
     const args: Args = params.arguments;
@@ -107,6 +118,9 @@ export class ModernServer extends StatelessRawServer {
       return this.#hang(params._meta?.progressToken);
     }
     if (params.name === "echo") return result({ server: "new", args });
+    if (params.name === "slow") {
+      return delay(SLOW_MS).then(() => result({ server: "new", args }));
+    }
     if (params.inputResponses === undefined) {
       return rpcResult(request, {
         resultType: "input_required",
@@ -152,6 +166,8 @@ export interface MixedClient {
   readonly name: string;
   /** Calls `echo`. */
   echo(server: string, n: number): Promise<string | undefined>;
+  /** Calls `slow`. */
+  slow(server: string, n: number): Promise<string | undefined>;
   /** Calls `ask`, and answers. */
   ask(
     server: string,
@@ -210,21 +226,23 @@ export function inSession(name: string, client: RawClient): MixedClient {
       method: "tools/call",
       params: { name: tool, arguments: args, _meta: { progressToken: args.n } },
     });
+  const call = async (server: string, tool: string, n: number) => {
+    const args = argsOf(name, n);
+    const reply = await client.send({
+      jsonrpc: "2.0",
+      id: n,
+      method: "tools/call",
+      params: { name: `${server}_${tool}`, arguments: args },
+    });
+    const { message } = reply;
+    return message?.id === n
+      ? wrongWith(reply, message, toldOf(server, args))
+      : `${name} call ${n}: ${reply.status} ${reply.text}`;
+  };
   return {
     name,
-    async echo(server, n) {
-      const args = argsOf(name, n);
-      const reply = await client.send({
-        jsonrpc: "2.0",
-        id: n,
-        method: "tools/call",
-        params: { name: `${server}_echo`, arguments: args },
-      });
-      const { message } = reply;
-      return message?.id === n
-        ? wrongWith(reply, message, toldOf(server, args))
-        : `${name} call ${n}: ${reply.status} ${reply.text}`;
-    },
+    echo: (server, n) => call(server, "echo", n),
+    slow: (server, n) => call(server, "slow", n),
     async ask(server, n, action) {
       const args = argsOf(name, n);
       await using stream = await open(`${server}_ask`, args);
@@ -271,13 +289,15 @@ export function sessionless(
   name: string,
   client: StatelessClient,
 ): MixedClient {
+  const call = async (server: string, tool: string, n: number) => {
+    const args = argsOf(name, n);
+    const reply = await client.call(`${server}_${tool}`, args);
+    return wrongWith(reply, reply.message, toldOf(server, args));
+  };
   return {
     name,
-    async echo(server, n) {
-      const args = argsOf(name, n);
-      const reply = await client.call(`${server}_echo`, args);
-      return wrongWith(reply, reply.message, toldOf(server, args));
-    },
+    echo: (server, n) => call(server, "echo", n),
+    slow: (server, n) => call(server, "slow", n),
     async ask(server, n, action) {
       const args = argsOf(name, n);
       const call = { name: `${server}_ask`, arguments: args };
