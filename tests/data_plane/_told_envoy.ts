@@ -114,6 +114,7 @@ export async function startToldGateway(
         config: published,
         "secrets-dir": dir,
         "state-dir": dir,
+        "drain-delay-seconds": 0,
         "drain-seconds": 1,
         "internal-listen": `${HOST}:${internal}`,
         ...options,
