@@ -128,10 +128,10 @@ async function startWorld(
   };
 }
 
-/** How often Envoy found out that a router does not take connections. */
-function ejections(gateway: TestGateway): Promise<number> {
+/** How often Envoy asked a router in vain whether it is ready. */
+function unanswered(gateway: TestGateway): Promise<number> {
   return gateway.envoyStat(
-    "cluster.mcp_router.outlier_detection.ejections_enforced_total",
+    "cluster.mcp_router.health_check.network_failure",
   );
 }
 
@@ -463,15 +463,15 @@ for (const store of stores) {
           for (const { status, text } of load.failed) {
             assert(status >= 500, `${status} ${text}`);
           }
-          // The other one has all of it, though Envoy tries this one again.
+          // The other one has all of it, though Envoy asks this one again.
           const inHand = load.failed.splice(0);
           assert(
             inHand.length <= 2 * clients.length,
             `${inHand.length} failed`,
           );
-          const tried = await ejections(gateway);
+          const asked = await unanswered(gateway);
           await eventually(async () =>
-            assert(await ejections(gateway) > tried, "it is not tried")
+            assert(await unanswered(gateway) > asked, "it is not asked")
           );
           await router.restart();
           await load.goesOn();
