@@ -27,6 +27,9 @@ export interface AuditOutput {
   readonly stderr: string;
 }
 
+/** A registry that says nothing for so long tells nobody. */
+const PATIENCE_MS = 60_000;
+
 /** Tells what an ended `deno audit` means. */
 export function readAudit({ code, stdout, stderr }: AuditOutput): Audit {
   const found = /^Found \d+ vulnerabilit/m.test(stdout);
@@ -57,6 +60,7 @@ export async function audit(
     cwd: PROJECT_DIR,
     env: { ...env, NO_COLOR: "1" },
     stdin: "null",
+    signal: AbortSignal.timeout(PATIENCE_MS),
   }).output();
   const text = new TextDecoder();
   return readAudit({

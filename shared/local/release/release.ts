@@ -13,6 +13,7 @@ import {
   buildPrograms,
   commitTime,
   type Executable,
+  gitCommit,
   PROJECT_DIR,
 } from "../build/build.ts";
 import { VERSION } from "../../version.ts";
@@ -36,6 +37,7 @@ export interface ReleaseOptions extends Omit<BuildOptions, "target"> {
 export async function makeRelease(
   { targets, out, ...options }: ReleaseOptions,
 ): Promise<readonly string[]> {
+  const commit = options.commit ?? await commitToRelease(PROJECT_DIR);
   const world = {
     cache: await npmCache(),
     locked: readLockFile(await Deno.readTextFile(`${PROJECT_DIR}/deno.lock`)),
@@ -49,16 +51,11 @@ export async function makeRelease(
     for (const target of targets.length === 0 ? [undefined] : targets) {
       const executables = await buildPrograms({
         ...options,
+        commit,
         out: dir,
         ...(target === undefined ? {} : { target }),
       });
       for (const executable of executables) {
-        if (executable.commit.endsWith("-changed")) {
-          throw new BuildError(
-            "Cannot release what is in no commit: files are changed",
-            "commit them, or say with --commit what to call it",
-          );
-        }
         const files = await filesOf(
           executable,
           target ?? Deno.build.target,
@@ -80,6 +77,20 @@ export async function makeRelease(
     names.map((name) => `${sums.get(name)}  ${name}\n`).join(""),
   );
   return [...names, SUMS];
+}
+
+/**
+ * Tells the commit of a folder.
+ *
+ * @throws {BuildError} Where it is in none, or files in it are changed.
+ */
+export async function commitToRelease(dir: string): Promise<string> {
+  const commit = await gitCommit(dir);
+  if (/^[0-9a-f]+$/.test(commit)) return commit;
+  throw new BuildError(
+    `Cannot release what is in no commit: it is ${commit}`,
+    "commit what is changed, or say with --commit what to call it",
+  );
 }
 
 const SUMS = "SHA256SUMS";

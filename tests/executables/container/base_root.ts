@@ -10,6 +10,8 @@
  * @module
  */
 
+import { eventually } from "../../support/wait.ts";
+
 /** The image that this is. */
 export const BASE = "gcr.io/distroless/cc-debian12:nonroot";
 /** Variables that the image sets. */
@@ -81,17 +83,17 @@ export async function fetchBase(cacheDir: string): Promise<string> {
         ...["-q", "-o", "APT::Sandbox::User=root"],
         ...["download", ...PACKAGES, CERTIFICATES],
       ], partial);
-    let outcome = await download();
-    if (!outcome.success) {
-      await run("apt-get", ["-q", "update"]);
-      outcome = await download();
-    }
-    if (!outcome.success) {
+    await eventually(async () => {
+      if ((await download()).success) return;
+      // Others may be at it, who keep us from it for a while.
+      const updated = await run("apt-get", ["-q", "update"]);
+      const { success, said } = await download();
+      if (success) return;
       throw new Error(
-        `Cannot fetch Debian's packages: ${outcome.said}. Remedy: see that ` +
-          "`apt-get update` works",
+        `Cannot fetch Debian's packages: ${said} ${updated.said}. Remedy: ` +
+          "see that `apt-get update` works",
       );
-    }
+    }, { deadlineMs: 60_000, intervalMs: 2_000 });
     await Deno.rename(partial, dir).catch(async (cause) => {
       // Another process was faster: its copy is as good.
       if (!(await exists(dir))) throw cause;
