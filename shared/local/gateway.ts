@@ -53,8 +53,11 @@ export interface LocalGatewayOptions {
    * turns: the first router the first broker, the second the second.
    */
   readonly brokers?: number;
-  /** How Envoy reaches the routers. Default `unix`. */
-  readonly routerTransport?: "unix" | "tcp";
+  /**
+   * How Envoy reaches the routers. Default `unix`; `network` is TCP for an
+   * Envoy on another machine, which grpc-js carries.
+   */
+  readonly routerTransport?: "unix" | "tcp" | "network";
   /** Threads of Envoy. Default 2. */
   readonly envoyConcurrency?: number;
   /** Port of the first broker's public listener; a free one by default. */
@@ -196,10 +199,11 @@ export async function startLocalGateway(
     },
     internal: `${HOST}:${takePort(owned)}`,
   }));
+  const transport = options.routerTransport ?? "unix";
   const routers = Array.from({ length: options.routers ?? 1 }, (_, at) => ({
-    endpoint: options.routerTransport === "tcp"
-      ? { kind: "tcp" as const, host: HOST, port: takePort(owned) }
-      : { kind: "unix" as const, path: socketPath(dirs.run, at) },
+    endpoint: transport === "unix"
+      ? { kind: "unix" as const, path: socketPath(dirs.run, at) }
+      : { kind: "tcp" as const, host: HOST, port: takePort(owned) },
     internal: `${HOST}:${takePort(owned)}`,
   }));
   const envoy = envoyOptions({
@@ -269,7 +273,7 @@ export async function startLocalGateway(
         ...common,
         listen: endpoint.kind === "unix"
           ? `unix:${endpoint.path}`
-          : `${endpoint.host}:${endpoint.port}`,
+          : `${transport === "network" ? "0.0.0.0" : HOST}:${endpoint.port}`,
         "internal-listen": internal,
         "catalog-url": urls.brokersInternal[at % brokers.length],
         steering: envoy.steering === "hostname" ? undefined : envoy.steering,
