@@ -48,7 +48,10 @@ const KIB = 1024;
 /** What one process holds, bytes. */
 interface Held {
   readonly rss: number;
+  /** Of JavaScript's own. */
   readonly heap: number;
+  /** Of what JavaScript refers to. */
+  readonly external: number;
 }
 
 type Stage = Readonly<Record<"router" | "broker", Held>>;
@@ -197,8 +200,15 @@ async function heldBy(url: string): Promise<Held> {
   return {
     rss: value("process_resident_memory_bytes"),
     heap: value("process_heap_bytes"),
+    external: value("process_external_memory_bytes"),
   };
 }
+
+const KINDS: Readonly<Record<keyof Held, string>> = {
+  rss: "in RAM",
+  heap: "of that heap",
+  external: "of that outside the heap",
+};
 
 function perOne(
   what: string,
@@ -208,11 +218,11 @@ function perOne(
   goals: Partial<Record<keyof Stage, number>> = {},
 ): readonly Figure[] {
   return (["router", "broker"] as const).flatMap((name) =>
-    (["rss", "heap"] as const).map((kind) => {
+    (["rss", "heap", "external"] as const).map((kind) => {
       const goal = kind === "rss" ? goals[name] : undefined;
       const bytes = (after[name][kind] - before[name][kind]) / count;
       return {
-        what: `${what}, ${name}, ${kind === "rss" ? "in RAM" : "heap"}`,
+        what: `${what}, ${name}, ${KINDS[kind]}`,
         unit: "KiB",
         ...spread([bytes / KIB]),
         ...(goal === undefined ? {} : { target: { atMost: goal } }),
