@@ -33,10 +33,12 @@ export async function publish(
   };
   await replace("readme", "short", shortReport(result));
   await replace("details", "full", fullReport(result));
+  const folder = file("picture").replace(/\/[^/]*$/, "");
+  await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(file("picture"), picture(result));
-  // Tables as this project's are written.
+  // As everything in this project is written.
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "-q", file("readme"), file("details")],
+    args: ["fmt", "-q", file("readme"), file("details"), file("picture")],
     cwd: dir,
   }).output();
   if (!success) throw new Error("Cannot format what was published");

@@ -193,7 +193,7 @@ function about(result: BenchResult): string {
     `clients, Envoy (one thread), processors and server, ${gib} GiB, ${system}; ` +
     `${ran.join(", ")}; load before: ${number(load)}.${
       isBusy(result.machine)
-        ? " The machine had other things to do meanwhile, which is more than the figures can bear: they say little."
+        ? " The machine was busy with other things: these figures say little."
         : ""
     }`;
 }
