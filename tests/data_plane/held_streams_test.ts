@@ -186,7 +186,7 @@ proves(
     for (const text of ["1", "2", "3"]) one.tell(session, note(text));
     assertEquals(textOf(await first.next()), "1");
     const seen = first.lastEventId!;
-    assertMatch(seen, /^[0-9a-f]+-\d+-1$/);
+    assertMatch(seen, /^[0-9a-f]+-\d+-1-[\w-]{10}$/);
     await first[Symbol.asyncDispose]();
     await eventually(async () => {
       const text = await (await fetch(
@@ -223,12 +223,12 @@ for (const revision of ["2025-11-25", "2025-06-18", "2025-03-26"]) {
       // Those of earlier revisions would choke on an event without a message.
       if (revision === "2025-11-25") {
         await eventually(() =>
-          assertMatch(listener.lastEventId ?? "", /^[0-9a-f]+-\d+-0$/)
+          assertMatch(listener.lastEventId ?? "", /^[0-9a-f]+-\d+-0-[\w-]{10}$/)
         );
       }
       one.tell(session, note("1"));
       assertEquals(textOf(await next), "1");
-      assertMatch(listener.lastEventId ?? "", /^[0-9a-f]+-\d+-1$/);
+      assertMatch(listener.lastEventId ?? "", /^[0-9a-f]+-\d+-1-[\w-]{10}$/);
     },
   );
 }
