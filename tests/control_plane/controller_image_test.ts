@@ -40,7 +40,6 @@ const world = shared(async (stack) => {
     runtime: { kind: "pair" },
     progress: () => {},
   });
-  await Deno.mkdir(`${folder}/images`);
   const images = await Images.make(`${folder}/images`, `${folder}/bin`, [
     "controller",
   ]);
@@ -93,7 +92,7 @@ if (pair === undefined || missing !== undefined) {
           }],
         });
       await launch([], {}); // makes the places of mounts
-      const before = await treeOf(images.root("controller"));
+      const before = await treeOf(images.of("controller").root);
       await withController(cluster, async (controller) => {
         await cluster.admin.apply(registration());
         await untilServers(cluster, ["team/weather weather_ Enabled"]);
@@ -106,7 +105,7 @@ if (pair === undefined || missing !== undefined) {
         const refused = /NotCapable|Requires \w+ access|EROFS|Read-only/;
         assertEquals(log.filter((line) => refused.test(line)), []);
       }, { launch, serviceAccountDir });
-      const after = await treeOf(images.root("controller"));
+      const after = await treeOf(images.of("controller").root);
       assertEquals(changesOf(before, after), []);
     },
   );

@@ -1,6 +1,6 @@
 /**
- * What the Containerfile says, run: router and broker in roots that hold what
- * the base of the images holds and one executable, as a user without rights,
+ * The images of the Containerfile, built and run: router and broker in roots
+ * that hold what the base holds and one executable, as a user without rights,
  * with a real Envoy outside.
  *
  * @module
@@ -11,9 +11,12 @@ import {
   Client,
   StreamableHTTPClientTransport,
 } from "@modelcontextprotocol/client";
+import { parseAll } from "@std/yaml";
 import { SYSTEM_DIRECTORIES } from "../../shared/local/build/permissions.ts";
 import type { ProgramName } from "../../shared/local/programs.ts";
+import { VERSION } from "../../shared/version.ts";
 import { startSdkV1Server } from "../fixtures/sdk_v1_server.ts";
+import { PROJECT_DIR } from "../support/paths.ts";
 import { shared } from "../support/proves.ts";
 import { eventually } from "../support/wait.ts";
 import { built, pair, provesOfExecutables } from "./_built.ts";
@@ -27,18 +30,17 @@ import { changesOf, treeOf } from "./container/tree.ts";
 
 const NONROOT = 65532;
 const PROGRAMS = ["router", "broker"] as const;
+const ALL = [...PROGRAMS, "controller"] as const;
 const missing = await missingForContainers();
 if (missing !== undefined) console.error(`Images are not tested: ${missing}`);
 
 const made = built({
-  programs: PROGRAMS,
   directories: () => SYSTEM_DIRECTORIES,
 });
 const images = shared<Images | undefined>(async () => {
   if (pair === undefined || missing !== undefined) return undefined;
   const { root, bin } = made();
-  await Deno.mkdir(`${root}/images`);
-  return await Images.make(`${root}/images`, bin, PROGRAMS);
+  return await Images.make(`${root}/images`, bin, ALL);
 });
 
 function provesOfImages(sentence: string, test: () => Promise<void>): void {
@@ -111,10 +113,12 @@ for (
     for (const program of PROGRAMS) {
       // The places of mounts are an engine's doing.
       await launch(program, [], {});
-      if (!readOnly) await openUp(images()!.root(program));
+      if (!readOnly) await openUp(images()!.of(program).root);
     }
     const look = () =>
-      Promise.all(PROGRAMS.map((program) => treeOf(images()!.root(program))));
+      Promise.all(
+        PROGRAMS.map((program) => treeOf(images()!.of(program).root)),
+      );
     const before = await look();
     const server = startSdkV1Server();
     await using _server = server;
@@ -218,3 +222,59 @@ async function rightsOf(pid: number): Promise<Record<string, string>> {
     inside: value("NSpid").split(" ").at(-1) ?? "",
   };
 }
+
+/** What is looked at of a Deployment. */
+interface Deployment {
+  readonly kind: string;
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly securityContext: {
+          readonly runAsUser: number;
+          readonly runAsGroup: number;
+        };
+        readonly containers: readonly {
+          readonly name: string;
+          readonly image: string;
+          readonly command: readonly string[];
+          readonly ports: readonly { readonly containerPort: number }[];
+        }[];
+      };
+    };
+  };
+}
+
+provesOfImages(
+  "each image is what a Deployment runs: its name, entrypoint, ports and user",
+  async () => {
+    const run = new Map<string, unknown>();
+    for (const folder of ["gateway", "controller"]) {
+      const text = await Deno.readTextFile(
+        `${PROJECT_DIR}/manifests/${folder}/deployment.yaml`,
+      );
+      for (const { kind, spec } of parseAll(text) as Deployment[]) {
+        if (kind !== "Deployment") continue;
+        const { securityContext, containers } = spec.template.spec;
+        for (const { name, image, command, ports } of containers) {
+          run.set(name, {
+            image,
+            command,
+            user: `${securityContext.runAsUser}:${securityContext.runAsGroup}`,
+            ports: ports.map(({ containerPort }) => containerPort)
+              .sort((a, b) => a - b),
+          });
+        }
+      }
+    }
+    assertEquals([...run.keys()].sort(), [...ALL].sort());
+    for (const program of ALL) {
+      const { entrypoint, user, ports } = images()!.of(program).config;
+      assertEquals(run.get(program), {
+        image: `mcp-gateway-${program}:${VERSION}`,
+        command: entrypoint,
+        user,
+        ports,
+      });
+    }
+  },
+);

@@ -1,27 +1,16 @@
 /**
- * Containers without a container engine: an image of the project's
- * Containerfile as a root file system, and the command that runs it as an
- * engine would.
+ * Containers without a container engine: images of the project's Containerfile,
+ * and the command that runs one as an engine would.
  *
  * @module
  */
 
 import type { ExecutableName } from "../../../shared/local/build/permissions.ts";
 import { PROJECT_DIR } from "../../support/paths.ts";
-import { CACHE_DIR } from "../_pair.ts";
-import {
-  BASE,
-  BASE_ENVIRONMENT,
-  BASE_WORKDIR,
-  fetchBase,
-  makeBaseRoot,
-  missingForRoots,
-} from "./base_root.ts";
-import { type ImageTarget, readContainerfile } from "./containerfile.ts";
+import { BASE, makeBase, missingForRoots } from "./base_root.ts";
+import { ImageBuilder, type ImageConfig } from "./builder.ts";
 
-/** The file that says what our images are. */
-export const CONTAINERFILE: string =
-  `${PROJECT_DIR}/manifests/images/Containerfile`;
+const CONTAINERFILE = `${PROJECT_DIR}/manifests/images/Containerfile`;
 
 /** A folder of this machine, in a container. */
 export interface Mount {
@@ -69,21 +58,27 @@ export async function missingForContainers(): Promise<string | undefined> {
   return missing;
 }
 
-/** Images, as roots in a folder. */
-export class Images {
-  readonly #dir: string;
-  readonly #targets: ReadonlyMap<string, ImageTarget>;
+/** An image, and a root made of it. */
+export interface Image {
+  /** How it wants to be run. */
+  readonly config: ImageConfig;
+  /** Folder of its root. */
+  readonly root: string;
+}
 
-  private constructor(dir: string, targets: ReadonlyMap<string, ImageTarget>) {
-    this.#dir = dir;
-    this.#targets = targets;
+/** Images of programs. */
+export class Images {
+  readonly #images: ReadonlyMap<ExecutableName, Image>;
+
+  private constructor(images: ReadonlyMap<ExecutableName, Image>) {
+    this.#images = images;
   }
 
   /**
-   * Makes them.
+   * Builds them.
    *
-   * @param dir Folder for the roots; exists.
-   * @param executables Folder that stands for `dist/`.
+   * @param dir Folder for everything; made.
+   * @param executables Folder that is to be `dist/`.
    * @param programs Which.
    */
   static async make(
@@ -91,71 +86,69 @@ export class Images {
     executables: string,
     programs: readonly ExecutableName[],
   ): Promise<Images> {
-    const targets = readContainerfile(await Deno.readTextFile(CONTAINERFILE));
-    const packages = await fetchBase(CACHE_DIR);
-    for (const program of programs) {
-      const { base, files } = targetOf(targets, program);
-      if (base !== BASE) {
-        throw new Error(`Cannot make ${program}: its base is ${base}`);
-      }
-      const root = `${dir}/${program}`;
-      await Deno.mkdir(root);
-      await makeBaseRoot(packages, root);
-      for (const { from, to, mode, owner } of files) {
-        const [uid, gid] = owner.split(":").map(Number);
-        await Deno.mkdir(`${root}${to}`.replace(/\/[^/]*$/, ""), {
-          recursive: true,
-        });
-        await Deno.copyFile(
-          from.replace(/^dist\//, `${executables}/`),
-          `${root}${to}`,
-        );
-        await Deno.chmod(`${root}${to}`, mode);
-        await Deno.chown(`${root}${to}`, uid ?? 0, gid ?? 0);
-      }
+    const text = await Deno.readTextFile(CONTAINERFILE);
+    const base = /^ARG BASE=(.*)$/m.exec(text)?.[1];
+    if (base !== BASE) {
+      throw new Error(`Cannot make the base ${base}: want ${BASE}`);
     }
-    return new Images(dir, targets);
+    const builder = await ImageBuilder.make(`${dir}/builder`);
+    await Deno.mkdir(`${dir}/base`);
+    await makeBase(builder, `${dir}/base`, "localhost/base");
+    const context = `${dir}/context`;
+    await Deno.mkdir(`${context}/dist`, { recursive: true });
+    const images = new Map<ExecutableName, Image>();
+    for (const program of programs) {
+      await Deno.link(
+        `${executables}/${program}`,
+        `${context}/dist/${program}`,
+      );
+      const tag = `localhost/${program}`;
+      await builder.build({
+        containerfile: CONTAINERFILE,
+        context,
+        tag,
+        target: program,
+        args: { BASE: "localhost/base" },
+      });
+      images.set(program, {
+        config: await builder.config(tag),
+        root: await builder.root(tag),
+      });
+    }
+    return new Images(images);
   }
 
-  /** Root of an image. */
-  root(program: ExecutableName): string {
-    return `${this.#dir}/${program}`;
+  /** An image. */
+  of(program: ExecutableName): Image {
+    const image = this.#images.get(program);
+    if (image === undefined) throw new Error(`There is no image of ${program}`);
+    return image;
   }
 
   /** Makes the places of mounts, as an engine does, and the command. */
   async command(spec: ContainerSpec): Promise<Command> {
-    const { user, entrypoint } = targetOf(this.#targets, spec.program);
-    const root = this.root(spec.program);
+    const { config, root } = this.of(spec.program);
     for (const { target } of spec.mounts) {
       await Deno.mkdir(`${root}${target}`, { recursive: true });
     }
-    const env = { ...BASE_ENVIRONMENT, ...spec.env };
-    const [uid = "", gid = ""] = user.split(":");
+    const [uid = "", gid = ""] = config.user.split(":");
     return {
       command: "/usr/bin/env",
       args: [
         "-i",
-        ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        ...config.env,
+        ...Object.entries(spec.env ?? {}).map(([name, value]) =>
+          `${name}=${value}`
+        ),
         new URL("./run_contained.sh", import.meta.url).pathname,
-        ...[root, spec.readOnly ? "ro" : "rw", BASE_WORKDIR, uid, gid],
+        ...[root, spec.readOnly ? "ro" : "rw", config.workdir, uid, gid],
         ...spec.mounts.map(({ source, target, writable }) =>
           `${source}:${target}:${writable ? "rw" : "ro"}`
         ),
         "--",
-        ...entrypoint,
+        ...config.entrypoint,
         ...spec.args,
       ],
     };
   }
-}
-
-function targetOf(
-  targets: ReadonlyMap<string, ImageTarget>,
-  program: ExecutableName,
-): ImageTarget {
-  const target = targets.get(program);
-  if (target === undefined) {
-    throw new Error(`Cannot find the target ${program} in ${CONTAINERFILE}`);
-  }
-  return target;
 }
