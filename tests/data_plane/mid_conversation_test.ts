@@ -356,6 +356,10 @@ proves(
       ? {}
       : { "last-event-id": lastEventId };
     await using events = await eventually(() => client.listen({ headers }));
+    // They may have changed while nobody listened.
+    const updated = [await events.nextOf(UPDATED), await events.nextOf(UPDATED)]
+      .map(({ params }) => (params as { readonly uri: string }).uri);
+    assertEquals(updated.sort(), ["a://state", "b://state"]);
     await hears({ client, events }, "a");
     await hears({ client, events }, "b");
     b.release(NAME);
