@@ -125,3 +125,9 @@ Deno.test("HpackReader reads equal blocks alike, unless what they refer to has c
   hpack.read(block("20"));
   assertEquals(hpack.read(block("bf")), "malformed");
 });
+
+Deno.test("HpackReader remembers what a block tells it to each time that it comes", () => {
+  const hpack = reader();
+  for (let i = 0; i < 2; i++) hpack.read(block("4003782d610131"));
+  assertEquals(hpack.read(block("be bf")), [["x-a", "1"], ["x-a", "1"]]);
+});
