@@ -17,8 +17,7 @@ import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { Address } from "../shared/address.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import type { AcceptCall } from "./grpc_call.ts";
-import type { H2Connection } from "./h2/connection.ts";
-import { serveSocket } from "./h2/serve_socket.ts";
+import { listenLocally, type LocalListener } from "./h2/listen.ts";
 import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
 import { ProcessCall, type ProcessOptions } from "./process_call.ts";
 import { UnderWay } from "./under_way.ts";
@@ -71,17 +70,7 @@ export async function serveProcessor(
   const remote = options.addresses.every(isOnThisMachine)
     ? undefined
     : (await import("./grpc_js_transport.ts")).grpcJsTransport(methods);
-  const local = new Set<H2Connection>();
-  const serveLocally = (socket: Socket) => {
-    const connection = serveSocket(
-      socket,
-      methods,
-      (error) => log.error("connection failed", { error }),
-    );
-    local.add(connection);
-    socket.on("close", () => local.delete(connection));
-  };
-
+  const local: LocalListener[] = [];
   const sockets = new Set<Socket>();
   const listeners: { close(): void }[] = [];
   const addresses: Address[] = [];
@@ -90,8 +79,13 @@ export async function serveProcessor(
       // A socket that a killed predecessor left behind would refuse us.
       await Deno.remove(address.path).catch(() => {});
     }
-    const isLocal = isOnThisMachine(address);
-    if (NATIVE_ONLY && !isLocal && remote !== undefined) {
+    if (isOnThisMachine(address)) {
+      const listener = listenLocally(address, methods, log);
+      local.push(listener);
+      addresses.push(listener.address);
+      continue;
+    }
+    if (NATIVE_ONLY && remote !== undefined) {
       const native = listenNatively(address, remote.serveAsItIs);
       listeners.push(native);
       addresses.push(native.address);
@@ -100,8 +94,7 @@ export async function serveProcessor(
     const listener = createServer((socket) => {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
-      if (isLocal) serveLocally(socket);
-      else remote?.serve(socket);
+      remote?.serve(socket);
     });
     listeners.push(listener);
     addresses.push(await listen(listener, address));
@@ -114,13 +107,12 @@ export async function serveProcessor(
       return underWay.size;
     },
     async close(deadline = NEVER) {
-      for (const listener of listeners) listener.close();
+      for (const listener of [...local, ...listeners]) listener.close();
       // First the exchanges, then the connections: closing a connection resets
       // the streams on it now and then (node:http2 in Deno), and exchanges that
       // Envoy still begins on it are as good as any.
       await underWay.drain(waitOnTimer, deadline);
-      for (const connection of local) connection.close();
-      await remote?.close();
+      await Promise.all([...local.map((one) => one.end()), remote?.close()]);
       for (const socket of sockets) socket.destroy();
     },
   };

@@ -35,7 +35,7 @@ const MAX_RESET = 1_000;
 export interface ConnectionOptions {
   /** By path: `/service/Method`. */
   readonly methods: ReadonlyMap<string, AcceptCall>;
-  /** Writes bytes to the peer, which are its own from then on. */
+  /** Writes bytes to the peer. */
   readonly write: WriteBytes;
   /** Ends the connection, once what was written has gone out. */
   readonly end: () => void;
@@ -102,7 +102,7 @@ export class H2Connection implements StreamHost {
     return this.#peer.maxPayload;
   }
 
-  /** Takes what has come. */
+  /** Takes what has come; the memory is the caller's again afterwards. */
   receive(bytes: Uint8Array): void {
     if (this.#closed) return;
     try {
@@ -245,13 +245,15 @@ export class H2Connection implements StreamHost {
       block = block.subarray(5);
     }
     if (dependsOn === stream) throw protocolError("depends on itself");
-    this.#headers = {
+    const ended = (flags & h2.END_HEADERS) !== 0;
+    const headers: OpenHeaders = {
       stream,
       endStream: (flags & h2.END_STREAM) !== 0,
-      parts: [block],
+      parts: [ended ? block : block.slice()],
       bytes: block.length,
     };
-    if ((flags & h2.END_HEADERS) !== 0) this.#endHeaders(this.#headers);
+    if (ended) this.#endHeaders(headers);
+    else this.#headers = headers;
   }
 
   #onContinuation({ stream, flags, payload }: h2.Frame): void {
@@ -260,7 +262,7 @@ export class H2Connection implements StreamHost {
       throw protocolError("a continuation of nothing");
     }
     headers.bytes += payload.length;
-    headers.parts.push(payload);
+    headers.parts.push(payload.slice());
     // Empty ones cost something, too.
     if (headers.bytes > MAX_HEADER_BYTES || headers.parts.length > 100) {
       throw new ConnectionError(h2.ENHANCE_YOUR_CALM, "headers too large");

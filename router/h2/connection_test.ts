@@ -74,9 +74,10 @@ function connect() {
         cancelled: () => void said.push("cancelled"),
       };
     }]]),
-    write: (bytes) => {
+    write: (bytes, done) => {
       state.written += bytes.length;
       written.push(bytes.slice());
+      done();
     },
     end: () => state.ended = true,
     onDefect: (error) => state.defects.push(error),
@@ -86,8 +87,12 @@ function connect() {
     calls,
     state,
     held,
-    send: (...frames: readonly Uint8Array[]) =>
-      connection.receive(Buffer.concat(frames)),
+    send(...frames: readonly Uint8Array[]) {
+      const memory = new Uint8Array(Buffer.concat(frames));
+      connection.receive(memory);
+      // The caller's again.
+      memory.fill(0);
+    },
     greet(...settings: readonly Buffer[]) {
       this.send(PREFACE, frame(h2.SETTINGS, 0, 0, Buffer.concat(settings)));
       this.frames();
@@ -131,6 +136,16 @@ Deno.test("H2Connection answers a call: head, message, status", async () => {
   );
   await Promise.resolve();
   assertEquals(one.said, ["message of 3", "end"]);
+});
+
+Deno.test("H2Connection reads headers that come in pieces", () => {
+  const peer = connect();
+  peer.greet();
+  const pieces = [REQUEST.subarray(0, 3), REQUEST.subarray(3, 9)];
+  peer.send(frame(h2.HEADERS, 0, 1, pieces[0]));
+  peer.send(frame(h2.CONTINUATION, 0, 1, pieces[1]));
+  peer.send(frame(h2.CONTINUATION, h2.END_HEADERS, 1, REQUEST.subarray(9)));
+  assertEquals(peer.calls.length, 1);
 });
 
 Deno.test("H2Connection tells of a call that failed", () => {

@@ -11,83 +11,64 @@ import { uint32 } from "./frame_splitter.ts";
 /** Bytes before a message: whether it is compressed, and its length. */
 export const MESSAGE_HEAD_BYTES = 5;
 
+/** Memory for a message is taken as it comes, beyond this much. */
+const TAKEN_ON_TRUST_BYTES = 256 * 1024;
+
+const NOTHING = new Uint8Array();
+
 /** Splits one stream's data. */
 export class MessageSplitter {
-  /** What has come of a message that is not whole. */
-  #parts: Uint8Array[] = [];
+  readonly #head = new Uint8Array(MESSAGE_HEAD_BYTES);
+  #headCome = 0;
+  /** What has come of the message behind its head, and room for more of it. */
+  #message: Uint8Array = NOTHING;
   #come = 0;
-  /** Bytes that it will have, its head included; 0 where that is not known. */
-  #needed = 0;
 
   /** Whether the data ended within a message. */
   get isWithin(): boolean {
-    return this.#come > 0;
+    return this.#headCome > 0;
   }
 
   /**
-   * Takes data.
+   * Takes data, in memory that is the caller's again afterwards.
    *
    * @returns The messages that are whole now; undefined where one is
    * compressed, which nobody agreed on.
    */
   push(data: Uint8Array): Uint8Array[] | undefined {
     const whole: Uint8Array[] = [];
-    let rest = data;
-    while (rest.length > 0) {
-      if (this.#come === 0) {
-        // Most messages come in one piece.
-        const length = lengthOf(rest);
-        if (length !== undefined && rest.length >= length) {
-          if (rest[0] !== 0) return undefined;
-          whole.push(rest.subarray(MESSAGE_HEAD_BYTES, length));
-          rest = rest.subarray(length);
-          continue;
-        }
+    for (let at = 0; at < data.length;) {
+      while (this.#headCome < MESSAGE_HEAD_BYTES && at < data.length) {
+        this.#head[this.#headCome++] = data[at++]!;
       }
-      rest = this.#collect(rest);
-      if (this.#needed === 0 || this.#come < this.#needed) continue;
-      const message = this.#joined();
-      if (message[0] !== 0) return undefined;
-      whole.push(message.subarray(MESSAGE_HEAD_BYTES));
+      if (this.#headCome < MESSAGE_HEAD_BYTES) break;
+      if (this.#head[0] !== 0) return undefined;
+      const length = uint32(this.#head, 1);
+      const part = data.subarray(at, at + length - this.#come);
+      at += part.length;
+      this.#take(part, length);
+      if (this.#come < length) break;
+      whole.push(this.#message);
+      this.#message = NOTHING;
+      this.#headCome = 0;
+      this.#come = 0;
     }
     return whole;
   }
 
-  /** Takes what belongs to the message; returns what does not. */
-  #collect(data: Uint8Array): Uint8Array {
-    const wanted = (this.#needed || MESSAGE_HEAD_BYTES) - this.#come;
-    const part = data.subarray(0, wanted);
-    this.#parts.push(part);
-    this.#come += part.length;
-    if (this.#needed === 0 && this.#come === MESSAGE_HEAD_BYTES) {
-      const head = concat(this.#parts, this.#come);
-      this.#parts = [head];
-      this.#needed = lengthOf(head)!;
+  #take(part: Uint8Array, length: number): void {
+    const come = this.#come + part.length;
+    if (come > this.#message.length) {
+      const room = Math.max(
+        come,
+        2 * this.#message.length,
+        TAKEN_ON_TRUST_BYTES,
+      );
+      const grown = new Uint8Array(Math.min(length, room));
+      grown.set(this.#message.subarray(0, this.#come));
+      this.#message = grown;
     }
-    return data.subarray(part.length);
+    this.#message.set(part, this.#come);
+    this.#come = come;
   }
-
-  #joined(): Uint8Array {
-    const message = concat(this.#parts, this.#come);
-    this.#parts = [];
-    this.#come = 0;
-    this.#needed = 0;
-    return message;
-  }
-}
-
-function lengthOf(head: Uint8Array): number | undefined {
-  return head.length < MESSAGE_HEAD_BYTES
-    ? undefined
-    : MESSAGE_HEAD_BYTES + uint32(head, 1);
-}
-
-function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { createServer, type Socket } from "node:net";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { AcceptCall } from "../../router/grpc_call.ts";
-import { serveSocket } from "../../router/h2/serve_socket.ts";
+import { listenLocally } from "../../router/h2/listen.ts";
+import { SILENT } from "../../shared/_testing.ts";
 import {
   build,
   type GoModule,
@@ -51,28 +51,21 @@ Deno.test({
   fn: async () => {
     assert(found.kind === "there");
     const defects: unknown[] = [];
-    const sockets = new Set<Socket>();
-    const listener = createServer((socket) => {
-      sockets.add(socket);
-      serveSocket(
-        socket,
-        new Map([["/s/Echo", echo]]),
-        (error) => defects.push(error),
-      );
-    });
-    await new Promise<void>((resolve) =>
-      listener.listen(0, "127.0.0.1", () => resolve())
+    const listener = listenLocally(
+      { kind: "tcp", host: "127.0.0.1", port: 0 },
+      new Map([["/s/Echo", echo]]),
+      { ...SILENT, error: (_, fields) => defects.push(fields) },
     );
-    const address = listener.address();
-    assert(typeof address === "object" && address !== null);
+    const { address } = listener;
+    assert(address.kind === "tcp");
     const { stdout } = await new Deno.Command(found.tools, {
       // Seconds that an answer may take: on a busy machine, more than its two.
       args: ["-h", "127.0.0.1", "-p", String(address.port), "-o", "20"],
       stdin: "null",
     }).output();
     const said = new TextDecoder().decode(stdout);
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => listener.close(resolve));
+    listener.close();
+    await listener.end();
     assertEquals(defects, []);
     // The one that is skipped needs a limit of streams.
     assertMatch(said, /145 tests, 144 passed, 1 skipped, 0 failed/);

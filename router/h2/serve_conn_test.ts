@@ -5,11 +5,11 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { AcceptCall } from "../grpc_call.ts";
 import * as h2 from "./frames.ts";
-import { serveSocket } from "./serve_socket.ts";
+import { serveConn, type ServedConn } from "./serve_conn.ts";
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
@@ -25,26 +25,45 @@ const echo: AcceptCall = (call) => ({
 
 /** A server of `/s/Echo`, or of what is given. */
 async function serve(accept = echo) {
-  const sockets = new Set<Socket>();
+  const conns = new Set<ServedConn>();
   const defects: unknown[] = [];
-  const listener = createServer((socket) => {
-    sockets.add(socket);
-    serveSocket(
-      socket,
-      new Map([["/s/Echo", accept]]),
-      (error) => defects.push(error),
-    );
-  });
   const dir = await Deno.makeTempDir();
   const path = `${dir}/h2.sock`;
-  await new Promise<void>((resolve) => listener.listen(path, () => resolve()));
+  const listener = Deno.listen({ transport: "unix", path });
+  const accepted: ServedConn[] = [];
+  const waiting: ((one: ServedConn) => void)[] = [];
+  const accepting = (async () => {
+    try {
+      for await (const conn of listener) {
+        const one = serveConn(
+          conn,
+          new Map([["/s/Echo", accept]]),
+          (error) => defects.push(error),
+        );
+        conns.add(one);
+        const next = waiting.shift();
+        if (next === undefined) accepted.push(one);
+        else next(one);
+      }
+    } catch {
+      // It is closed.
+    }
+  })();
   return {
     path,
-    sockets,
+    /** The next connection that was taken. */
+    nextConn: (): Promise<ServedConn> => {
+      const one = accepted.shift();
+      return one === undefined
+        ? new Promise((resolve) => waiting.push(resolve))
+        : Promise.resolve(one);
+    },
     defects,
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => listener.close(resolve));
+      listener.close();
+      await accepting;
+      for (const conn of conns) conn.destroy();
+      await Promise.all([...conns].map(({ ended }) => ended));
       await Deno.remove(dir, { recursive: true });
     },
   };
@@ -71,7 +90,7 @@ async function talk(client: Client, messages: readonly Buffer[]) {
   assertEquals((await answers.next()).done, true);
 }
 
-Deno.test("serveSocket() carries 2,000 calls of a real client, 50 at once", async () => {
+Deno.test("serveConn() carries 2,000 calls of a real client, 50 at once", async () => {
   await using server = await serve();
   const client = clientOf(server.path);
   let left = 2_000;
@@ -84,7 +103,7 @@ Deno.test("serveSocket() carries 2,000 calls of a real client, 50 at once", asyn
   assertEquals(server.defects, []);
 });
 
-Deno.test("serveSocket() carries messages of 9 MiB among small ones, both ways", async () => {
+Deno.test("serveConn() carries messages of 9 MiB among small ones, both ways", async () => {
   await using server = await serve();
   const client = clientOf(server.path);
   const large = Buffer.alloc(9 * 1024 * 1024);
@@ -98,7 +117,7 @@ Deno.test("serveSocket() carries messages of 9 MiB among small ones, both ways",
   assertEquals(server.defects, []);
 });
 
-Deno.test("serveSocket() reads headers of a real client, however long", async () => {
+Deno.test("serveConn() reads headers of a real client, however long", async () => {
   await using server = await serve();
   const client = clientOf(server.path);
   for (const value of ["x".repeat(30_000), "ab", "ab", "\u0021~^|<>"]) {
@@ -119,7 +138,7 @@ Deno.test("serveSocket() reads headers of a real client, however long", async ()
   client.close();
 });
 
-Deno.test("serveSocket() tells a client of methods that there are not", async () => {
+Deno.test("serveConn() tells a client of methods that there are not", async () => {
   await using server = await serve();
   const client = clientOf(server.path);
   const stream = client.makeBidiStreamRequest("/s/Other", asIs, asIs);
@@ -130,7 +149,7 @@ Deno.test("serveSocket() tells a client of methods that there are not", async ()
   client.close();
 });
 
-Deno.test("serveSocket() notices that a client has gone", async () => {
+Deno.test("serveConn() notices that a client has gone", async () => {
   const cancelled = Promise.withResolvers<void>();
   const called = Promise.withResolvers<void>();
   await using server = await serve(() => ({
@@ -148,7 +167,7 @@ Deno.test("serveSocket() notices that a client has gone", async () => {
   client.close();
 });
 
-Deno.test("serveSocket() does not read from a peer that does not read", async () => {
+Deno.test("serveConn() does not read from a peer that does not read", async () => {
   await using server = await serve();
   const peer = connect(server.path);
   peer.pause();
@@ -158,41 +177,66 @@ Deno.test("serveSocket() does not read from a peer that does not read", async ()
     Array.from(
       { length: 1_000 },
       () =>
-        Uint8Array.of(0, 0, 8, h2.PING, 0, 0, 0, 0, 0, ...new Array(8).fill(1)),
+        Uint8Array.of(
+          ...[0, 0, 8, h2.PING, 0, 0, 0, 0, 0],
+          ...new Array(8).fill(1),
+        ),
     ),
   );
-  // Each is answered: without a bound, as many bytes wait as were sent.
+  // Each is answered: without a bound, as many bytes would wait as were sent.
   let sent = 0;
-  let taken = true;
-  while (sent < 64 * 1024 * 1024 && taken) {
+  for (let taken = true; taken; sent += pings.length) {
+    assert(sent < 64 * 1024 * 1024, "everything was read");
     taken = peer.write(pings) || await Promise.race([
       new Promise<boolean>((resolve) =>
         peer.once("drain", () => resolve(true))
       ),
       new Promise<boolean>((resolve) => setTimeout(resolve, 2_000, false)),
     ]);
-    sent += pings.length;
   }
-  const [socket] = server.sockets;
-  assert(socket !== undefined);
-  assert(socket.writableLength < 4 * 1024 * 1024, `${socket.writableLength}`);
-  assertEquals(taken, false);
+  // Once it reads, it gets an answer to all that it sent.
+  let received = 0;
+  const all = Promise.withResolvers<void>();
+  peer.on("data", (bytes: Buffer) => {
+    received += bytes.length;
+    if (received >= sent) all.resolve();
+  });
+  peer.resume();
+  await all.promise;
   peer.destroy();
 });
 
 for (const end of ["ends", "is destroyed"]) {
-  Deno.test(`serveSocket() closes where the peer ${end}`, async () => {
+  Deno.test(`serveConn() ends where the peer ${end}`, async () => {
     await using server = await serve();
     const peer = connect(server.path);
     await new Promise<void>((resolve) =>
       peer.write(h2.PREFACE, () => resolve())
     );
-    const [socket] = server.sockets;
-    assert(socket !== undefined);
-    const closed = new Promise((resolve) => socket.once("close", resolve));
+    const served = await server.nextConn();
     if (end === "ends") peer.end();
     else peer.destroy();
-    await closed;
+    await served.ended;
     peer.destroy();
   });
 }
+
+Deno.test("ServedConn.close() says goodbye to whoever reads, and to nobody else for long", async () => {
+  await using server = await serve();
+  const [polite, deaf] = [connect(server.path), connect(server.path)];
+  const served = [await server.nextConn(), await server.nextConn()];
+  // More than it can write at once, and what it has not read.
+  const settings = Uint8Array.of(0, 0, 0, h2.SETTINGS, 0, 0, 0, 0, 0);
+  for (const peer of [polite, deaf]) {
+    peer.write(Buffer.concat([Buffer.from(h2.PREFACE), settings]));
+  }
+  const said: Buffer[] = [];
+  polite.on("data", (bytes: Buffer) => said.push(bytes));
+  polite.on("end", () => polite.end());
+  deaf.pause();
+  for (const one of served) one.close();
+  await Promise.all(served.map(({ ended }) => ended));
+  assertEquals(Buffer.concat(said).at(-17 + 3), h2.GOAWAY);
+  polite.destroy();
+  deaf.destroy();
+});
