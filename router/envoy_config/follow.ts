@@ -30,7 +30,8 @@ export interface FollowOptions {
 /** Says that Envoy has to be started again. */
 export const RESTART_ENVOY: string =
   "Envoy goes on as it was started: what it is only told at its start has " +
-  "changed (routers, admin interface, limits of connections or memory). " +
+  "changed (routers that have names, admin interface, limits of " +
+  "connections or memory). " +
   "Remedy: restart Envoy";
 
 const EVERY_MS = 10_000;

@@ -127,7 +127,7 @@ async function serversBefore(
 }
 
 /** Files that Envoy watches: routes first, which name the clusters. */
-const WATCHED = ["rds.json", "cds.json", "sds.json", "lds.json"];
+const WATCHED = ["rds.json", "cds.json", "eds.json", "sds.json", "lds.json"];
 
 /** Remembers Envoy's files as they are; what is returned puts them back. */
 async function snapshot(dir: string): Promise<() => Promise<void>> {

@@ -7,6 +7,7 @@
 
 import type { TcpAddress } from "../../shared/address.ts";
 import { STDIN } from "../../shared/config/read_config.ts";
+import { areNamed } from "../../shared/envoy/cluster.ts";
 import {
   type EnvoyOptions,
   envoyOptions,
@@ -94,6 +95,7 @@ export function readSettings(values: EnvoyConfigValues): SettingsResult {
   const envoy = envoyOptions({
     listen: values.listen,
     routers: values.router,
+    routersChange: !areNamed(values.router),
     brokers: values.broker,
     path: values.path,
     steering: values.steering,

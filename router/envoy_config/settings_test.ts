@@ -22,6 +22,7 @@ Deno.test("readSettings() reaches router and broker where they are by default", 
   ]);
   assertEquals(envoy.brokers, [{ kind: "tcp", host: "127.0.0.1", port: 8080 }]);
   assertEquals(envoy.listen, { kind: "tcp", host: "0.0.0.0", port: 8888 });
+  assertEquals(envoy.routersChange, true);
   assertEquals(envoy.tls, undefined);
   assertEquals(envoy.accessLog, undefined);
   assertEquals(admin, { kind: "tcp", host: "127.0.0.1", port: 9901 });
@@ -67,6 +68,12 @@ Deno.test("readSettings() takes everything that can be told", () => {
     callIdleSeconds: 8,
     systemCa: "/ca.pem",
   });
+});
+
+Deno.test("readSettings() leaves routers that have names to DNS", () => {
+  const result = read("--router", "unix:/r.sock,router:50051");
+  assert("ok" in result && result.ok);
+  assertEquals(result.settings.envoy.routersChange, false);
 });
 
 const refused: readonly {

@@ -15,6 +15,8 @@ export interface XdsPaths {
   readonly cds: string;
   /** Listeners. */
   readonly lds: string;
+  /** Where the routers are, if that may change. */
+  readonly eds?: string;
 }
 
 /**
@@ -60,7 +62,16 @@ export function bootstrap(
       cds_config: fileSource(paths.cds),
       lds_config: fileSource(paths.lds),
     },
-    static_resources: { clusters: [routerCluster(options)] },
+    static_resources: {
+      clusters: [
+        routerCluster(
+          options,
+          options.routersChange && paths.eds !== undefined
+            ? fileSource(paths.eds)
+            : undefined,
+        ),
+      ],
+    },
     layered_runtime: {
       layers: [{
         name: "static",

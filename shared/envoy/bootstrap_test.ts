@@ -60,3 +60,14 @@ Deno.test("bootstrap() has no admin interface, all of it, or the paths that are 
     [{ prefix: "/stats" }, { prefix: "/ready" }],
   );
 });
+
+Deno.test("bootstrap() names the file with the routers only where they may change", () => {
+  const paths = { cds: "/x/cds.json", lds: "/x/lds.json", eds: "/x/eds.json" };
+  const typeOf = (routersChange: boolean) =>
+    at(
+      bootstrap(options({ routersChange }), paths),
+      "static_resources.clusters.0.type",
+    );
+  assertEquals(typeOf(true), "EDS");
+  assertEquals(typeOf(false), "STATIC");
+});

@@ -92,12 +92,35 @@ export function serverClusterName(
  * turn, where STRICT_DNS would take each for a host of its own.
  */
 function discovery(endpoints: readonly Endpoint[]): JsonObject {
-  const named = endpoints.some((e) => e.kind === "tcp" && isIP(e.host) === 0);
-  if (!named) return { type: "STATIC" };
+  if (!areNamed(endpoints)) return { type: "STATIC" };
   return {
     type: endpoints.length === 1 ? "LOGICAL_DNS" : "STRICT_DNS",
     dns_lookup_family: "ALL",
   };
+}
+
+/**
+ * An `envoy.config.endpoint.v3.ClusterLoadAssignment`.
+ *
+ * @param cluster Name of the cluster.
+ */
+export function loadAssignment(
+  cluster: string,
+  endpoints: readonly Endpoint[],
+): JsonObject {
+  return {
+    cluster_name: cluster,
+    endpoints: [{
+      lb_endpoints: endpoints.map((endpoint) => ({
+        endpoint: { address: address(endpoint) },
+      })),
+    }],
+  };
+}
+
+/** Tells whether DNS has to find one of them. */
+export function areNamed(endpoints: readonly Endpoint[]): boolean {
+  return endpoints.some((e) => e.kind === "tcp" && isIP(e.host) === 0);
 }
 
 function base(name: string, endpoints: readonly Endpoint[]): JsonObject {
@@ -105,14 +128,7 @@ function base(name: string, endpoints: readonly Endpoint[]): JsonObject {
     name,
     ...discovery(endpoints),
     connect_timeout: seconds(CONNECT_TIMEOUT_S),
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [{
-        lb_endpoints: endpoints.map((endpoint) => ({
-          endpoint: { address: address(endpoint) },
-        })),
-      }],
-    },
+    load_assignment: loadAssignment(name, endpoints),
     // Nothing is retried at a server: a call may have run.
     circuit_breakers: circuitBreakers(0),
   };
@@ -292,13 +308,27 @@ export function brokerCluster(options: EnvoyOptions): JsonObject {
   };
 }
 
-/** The cluster of the router processes: gRPC, one endpoint per process. */
-export function routerCluster(options: EnvoyOptions): JsonObject {
+/**
+ * The cluster of the router processes: gRPC, one endpoint per process.
+ *
+ * @param source Where Envoy is told of processes that come and go, an
+ * `envoy.config.core.v3.ConfigSource`; left out, they are in the cluster.
+ */
+export function routerCluster(
+  options: EnvoyOptions,
+  source?: JsonObject,
+): JsonObject {
+  const several = source !== undefined || options.routers.length > 1;
   return {
-    ...base(ROUTER_CLUSTER, options.routers),
-    ...(options.routers.length > 1
-      ? standIns({ grpc_health_check: {} }, options)
-      : {}),
+    ...(source === undefined ? base(ROUTER_CLUSTER, options.routers) : {
+      name: ROUTER_CLUSTER,
+      connect_timeout: seconds(CONNECT_TIMEOUT_S),
+      type: "EDS",
+      eds_cluster_config: { eds_config: source },
+      // A process that is left out is left alone, healthy or not.
+      ignore_health_on_host_removal: true,
+    }),
+    ...(several ? standIns({ grpc_health_check: {} }, options) : {}),
     ...httpOptions({
       explicit_http_config: {
         // 1 MiB per stream: a body of the largest size is a few round trips.

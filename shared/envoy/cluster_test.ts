@@ -244,3 +244,14 @@ Deno.test("brokerCluster() has one endpoint per process, and lets what did not r
   const retries = at(cluster, "circuit_breakers.thresholds.0.max_retries");
   assertEquals(retries, 10_000);
 });
+
+Deno.test("routerCluster() looks in a file for routers that come and go, and lets those that go finish", () => {
+  const source = { path_config_source: { path: "/x/eds.json" } };
+  const cluster = routerCluster(options(), source);
+  assertEquals(at(cluster, "type"), "EDS");
+  assertEquals(at(cluster, "eds_cluster_config.eds_config"), source);
+  assertEquals(at(cluster, "load_assignment"), undefined);
+  assertEquals(at(cluster, "ignore_health_on_host_removal"), true);
+  // There may be a second one at any time.
+  assertEquals(at(cluster, "health_checks.0.grpc_health_check"), {});
+});

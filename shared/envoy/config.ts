@@ -6,7 +6,12 @@
  */
 
 import type { GatewayConfig } from "../config/model.ts";
-import { brokerCluster, serverCluster } from "./cluster.ts";
+import {
+  brokerCluster,
+  loadAssignment,
+  ROUTER_CLUSTER,
+  serverCluster,
+} from "./cluster.ts";
 import { any, type JsonObject } from "./json.ts";
 import { listener, type ListenerPaths } from "./listener.ts";
 import type { EnvoyOptions } from "./options.ts";
@@ -51,6 +56,22 @@ export function secretDiscovery(tls: ListenerTls, version: string): JsonObject {
     version,
     "envoy.extensions.transport_sockets.tls.v3.Secret",
     [tlsSecret(tls)],
+  );
+}
+
+/**
+ * Generates the file that says where the routers are.
+ *
+ * @param version Shown by Envoy once it has taken this.
+ */
+export function endpointDiscovery(
+  { routers }: EnvoyOptions,
+  version: string,
+): JsonObject {
+  return discoveryResponse(
+    version,
+    "envoy.config.endpoint.v3.ClusterLoadAssignment",
+    [loadAssignment(ROUTER_CLUSTER, routers)],
   );
 }
 

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { at, config, options, server } from "./_testing.ts";
-import { clusterDiscovery, clusters, routeDiscovery } from "./config.ts";
+import {
+  clusterDiscovery,
+  clusters,
+  endpointDiscovery,
+  routeDiscovery,
+} from "./config.ts";
 
 Deno.test("clusters() are the broker's and one per enabled server", () => {
   const names = clusters(
@@ -32,5 +37,27 @@ Deno.test("routeDiscovery() names the type of its resource", () => {
   assertEquals(
     at(file, "resources.0.@type"),
     "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+  );
+});
+
+Deno.test("endpointDiscovery() says where the routers are", () => {
+  const routers = [
+    { kind: "unix", path: "/run/1.sock" },
+    { kind: "tcp", host: "127.0.0.1", port: 50051 },
+  ] as const;
+  const file = endpointDiscovery(options({ routers }), "9");
+  assertEquals(file.version_info, "9");
+  const found = at(file, "resources.0");
+  assertEquals(at(found, "cluster_name"), "mcp_router");
+  assertEquals(
+    at(found, "endpoints.0.lb_endpoints.0.endpoint.address.pipe.path"),
+    "/run/1.sock",
+  );
+  assertEquals(
+    at(
+      found,
+      "endpoints.0.lb_endpoints.1.endpoint.address.socket_address.port_value",
+    ),
+    50051,
   );
 });

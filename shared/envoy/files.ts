@@ -12,6 +12,7 @@ import { bootstrap } from "./bootstrap.ts";
 import {
   clusterDiscovery,
   clusters,
+  endpointDiscovery,
   listenerDiscovery,
   routeDiscovery,
   secretDiscovery,
@@ -130,13 +131,22 @@ export class EnvoyFiles {
     await this.writeBootstrap(admin);
   }
 
-  /** Writes the listener, and before it its certificate where it has one. */
+  /**
+   * Writes the listener, and before it what it needs: its certificate, and
+   * where the routers are, if that is a file of its own.
+   */
   async writeListener(version: string): Promise<void> {
-    const { tls } = this.#options;
+    const { tls, routersChange } = this.#options;
     const paths = {
       rds: `${this.#dir}/rds.json`,
       sds: `${this.#dir}/sds.json`,
     };
+    if (routersChange) {
+      await this.#write(
+        "eds.json",
+        endpointDiscovery(this.#options, version),
+      );
+    }
     if (tls !== undefined) {
       await this.#write("sds.json", secretDiscovery(tls, version));
     }
@@ -151,6 +161,7 @@ export class EnvoyFiles {
     const paths = {
       cds: `${this.#dir}/cds.json`,
       lds: `${this.#dir}/lds.json`,
+      eds: `${this.#dir}/eds.json`,
     };
     return this.#write(
       "bootstrap.json",

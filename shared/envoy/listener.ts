@@ -60,7 +60,7 @@ function connectionManager(options: EnvoyOptions, rds: string): JsonObject {
       bufferFilter(options),
       extProcFilter({
         cluster: ROUTER_CLUSTER,
-        manyRouters: options.routers.length > 1,
+        manyRouters: options.routersChange || options.routers.length > 1,
       }),
       routerFilter(),
     ],

@@ -25,6 +25,11 @@ export interface EnvoyOptions {
   readonly brokers: readonly Endpoint[];
   /** One endpoint per router process. */
   readonly routers: readonly Endpoint[];
+  /**
+   * Routers may come and go while Envoy runs: where they are is in a file that
+   * it watches. Not for routers that are named, which DNS finds. Default false.
+   */
+  readonly routersChange: boolean;
   /** Path that MCP is served at. Default `/mcp`. */
   readonly path: string;
   /** How the router names a destination. Default `hostname`. */
@@ -89,6 +94,7 @@ export function envoyOptions(
   given: RequiredEnvoyOptions & Partial<EnvoyOptions>,
 ): EnvoyOptions {
   return {
+    routersChange: false,
     path: "/mcp",
     steering: "hostname",
     maxBodyBytes: 4 * 1024 * 1024,

@@ -62,8 +62,12 @@ export interface ToldGateway extends AsyncDisposable {
   readonly published: string;
   /** Envoy. */
   readonly envoy: LocalProcess;
-  /** Runs the command again, as after a change of the configuration. */
-  tell(): Promise<Told>;
+  /**
+   * Runs the command again, as after a change of the configuration.
+   *
+   * @param routers How many of the routers Envoy is told of. Default: one.
+   */
+  tell(routers?: number): Promise<Told>;
   /** The command with `--watch`, to be started. */
   readonly follower: LocalProcess;
 }
@@ -73,11 +77,13 @@ export interface ToldGateway extends AsyncDisposable {
  *
  * @param dir Folder for all of it.
  * @param args Options of the command, besides those that say where things are.
+ * @param routers Number of router processes, of which Envoy is told the first.
  */
 export async function startToldGateway(
   dir: string,
   servers: readonly ServerEntry[],
   args: readonly string[],
+  routers = 1,
 ): Promise<ToldGateway> {
   await using owned = new AsyncDisposableStack();
   const takePort = () => {
@@ -94,11 +100,18 @@ export async function startToldGateway(
     ...["--config", config.path, "--secrets-dir", dir],
     ...["--out", `${dir}/envoy`, "--publish", published],
     ...["--listen", `${HOST}:${port}`, "--admin", `${HOST}:${adminPort}`],
-    ...["--router", `unix:${dir}/router.sock`],
     ...["--broker", `${HOST}:${brokerPort}`],
     ...args,
   ];
-  const tell = () => envoyConfig(all);
+  const sockets = Array.from(
+    { length: routers },
+    (_, at) => `unix:${dir}/router-${at}.sock`,
+  );
+  const tell = (count = 1) =>
+    envoyConfig([
+      ...all,
+      ...sockets.slice(0, count).flatMap((socket) => ["--router", socket]),
+    ]);
   const told = await tell();
   if (told.code !== 0) throw new Error(told.stderr);
 
@@ -128,6 +141,7 @@ export async function startToldGateway(
       args: [
         ...["run", "-A", `${PROJECT_DIR}/router/main.ts`],
         ...["envoy-config", "--watch", ...all],
+        ...["--router", `unix:${dir}/router-0.sock`],
       ],
     }),
   );
@@ -145,10 +159,12 @@ export async function startToldGateway(
   for (
     const process of [
       program("broker", brokerInternal, { listen: `${HOST}:${brokerPort}` }),
-      program("router", takePort(), {
-        listen: `unix:${dir}/router.sock`,
-        "catalog-url": `http://${HOST}:${brokerInternal}`,
-      }),
+      ...sockets.map((listen) =>
+        program("router", takePort(), {
+          listen,
+          "catalog-url": `http://${HOST}:${brokerInternal}`,
+        })
+      ),
       envoy,
     ]
   ) {

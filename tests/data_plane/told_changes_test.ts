@@ -1,76 +1,131 @@
 /**
- * `router envoy-config --watch` while calls come in: a server moves, comes and
- * goes, and no call is lost.
+ * `router envoy-config` while calls come in: servers and routers come, move and
+ * go, and no call is lost.
  *
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startRawServer } from "../fixtures/raw_server.ts";
+import type { ServerEntry } from "../support/config_file.ts";
 import { proves } from "../support/proves.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { eventually } from "../support/wait.ts";
-import { startToldGateway } from "./_told_envoy.ts";
+import { startToldGateway, type ToldGateway } from "./_told_envoy.ts";
 
 const CLIENTS = 6;
-const MOVES = 10;
+const CHANGES = 10;
+const PLACES = ["here", "there"];
 
-proves("no call is lost while its server moves", async () => {
+/** Clients that call without a pause, until they are stopped. */
+class Callers {
+  /** What was no answer. */
+  readonly failures: string[] = [];
+  /** Number of calls. */
+  calls = 0;
+  /** Which server answered last. */
+  last = "";
+  #over = false;
+  readonly #done: Promise<unknown>;
+
+  constructor(url: string) {
+    this.#done = Promise.all(
+      Array.from({ length: CLIENTS }, () => this.#call(url)),
+    );
+  }
+
+  /** Lets calls in flight finish. */
+  async stop(): Promise<void> {
+    this.#over = true;
+    await this.#done;
+  }
+
+  async #call(url: string): Promise<void> {
+    const client = await RawClient.connect(url);
+    while (!this.#over) {
+      const { status, message, text } = await client.call("one_echo", {});
+      this.calls++;
+      const said = message?.result?.content?.[0]?.text;
+      if (status === 200 && said !== undefined) {
+        this.last = JSON.parse(said).server;
+      } else this.failures.push(`${status} ${text}`);
+    }
+    await client.delete();
+  }
+}
+
+/** Starts a gateway and calls it while something changes. */
+async function whileCallsComeIn(
+  routers: number,
+  change: (
+    gateway: ToldGateway,
+    callers: Callers,
+    entry: (at: number) => ServerEntry,
+  ) => Promise<void>,
+): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "told-changes-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(dir, { recursive: true }));
-  const places = ["here", "there"].map((name) =>
-    stack.use(startRawServer({ name }))
-  );
+  const places = PLACES.map((name) => stack.use(startRawServer({ name })));
   const entry = (at: number) => ({
     name: "one",
     url: places[at % 2]?.url ?? "",
     prefix: "one_",
   });
-  const gateway = stack.use(await startToldGateway(dir, [entry(0)], []));
-  await gateway.follower.start();
-
-  let over = false;
-  const failures: string[] = [];
-  let calls = 0;
-  let last = "";
-  const caller = async () => {
-    const client = await RawClient.connect(
-      `http://127.0.0.1:${gateway.port}/mcp`,
-    );
-    while (!over) {
-      const { status, message, text } = await client.call("one_echo", {});
-      calls++;
-      const said = message?.result?.content?.[0]?.text;
-      if (status !== 200 || said === undefined) {
-        failures.push(`${status} ${text}`);
-      } else last = JSON.parse(said).server;
-    }
-    await client.delete();
-  };
+  const gateway = stack.use(
+    await startToldGateway(dir, [entry(0)], [], routers),
+  );
+  const url = `http://127.0.0.1:${gateway.port}/mcp`;
+  const client = await RawClient.connect(url);
   await eventually(async () => {
-    const client = await RawClient.connect(
-      `http://127.0.0.1:${gateway.port}/mcp`,
-    );
     assertEquals(await client.toolNames(), ["one_echo"]);
   });
-  const callers = Promise.all(Array.from({ length: CLIENTS }, caller));
+  const callers = new Callers(url);
   try {
-    for (let move = 1; move <= MOVES; move++) {
-      // Another server comes and goes with it.
-      const other = { name: "other", url: entry(move + 1).url, prefix: "o_" };
-      await gateway.config.write(
-        move % 2 === 1 ? [entry(move), other] : [entry(move)],
-      );
-      await eventually(() => {
-        assertEquals(last, ["here", "there"][move % 2]);
-      });
-    }
+    await change(gateway, callers, entry);
   } finally {
-    over = true;
-    await callers;
+    await callers.stop();
   }
-  assertEquals(failures.slice(0, 5), []);
-  assert(calls > MOVES * CLIENTS, `${calls} calls`);
-  console.log(`${calls} calls, ${MOVES} moves`);
-});
+  assertEquals(callers.failures.slice(0, 5), []);
+  assert(callers.calls > CHANGES * CLIENTS, `${callers.calls} calls`);
+  console.log(`${callers.calls} calls, ${CHANGES} changes`);
+}
+
+proves(
+  "no call is lost while its server moves, and another comes and goes",
+  async () => {
+    await whileCallsComeIn(1, async (gateway, callers, entry) => {
+      await gateway.follower.start();
+      for (let change = 1; change <= CHANGES; change++) {
+        const other = { name: "other", url: entry(0).url, prefix: "o_" };
+        await gateway.config.write(
+          change % 2 === 1 ? [entry(change), other] : [entry(change)],
+        );
+        await eventually(() => assertEquals(callers.last, PLACES[change % 2]));
+      }
+    });
+  },
+);
+
+proves(
+  "no call is lost while a second router comes and goes, nor is Envoy restarted",
+  async () => {
+    await whileCallsComeIn(2, async (gateway, callers) => {
+      const { pid } = gateway.envoy;
+      for (let change = 1; change <= CHANGES; change++) {
+        const routers = change % 2 + 1;
+        const { code, stderr } = await gateway.tell(routers);
+        assertEquals({ code, stderr }, { code: 0, stderr: "" });
+        await eventually(async () => {
+          const stats = await fetch(
+            `${gateway.adminUrl}/stats?filter=mcp_router.membership_healthy`,
+          );
+          assertStringIncludes(await stats.text(), `: ${routers}\n`);
+        });
+        const before = callers.calls;
+        await eventually(() => assert(callers.calls > before + CLIENTS));
+      }
+      assertEquals(gateway.envoy.pid, pid);
+    });
+  },
+);
