@@ -41,10 +41,11 @@ export async function startListServer(
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.url, file],
     stdout: "piped",
-    stdin: "null",
+    stdin: "piped",
   }).spawn();
   owned.defer(async () => {
-    child.kill("SIGKILL");
+    // Its input ends, and so does it.
+    await child.stdin.close();
     await child.status;
   });
   const lines = child.stdout.pipeThrough(new TextDecoderStream())
@@ -92,6 +93,9 @@ async function serve(file: string): Promise<void> {
     },
   );
   console.log(server.addr.port);
+  // However whoever started this goes.
+  for await (const _ of Deno.stdin.readable);
+  await server.shutdown();
 }
 
 if (import.meta.main) await serve(Deno.args[0] ?? "");

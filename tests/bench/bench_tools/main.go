@@ -8,6 +8,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -26,6 +27,15 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench_tools %s: %v\n", os.Args[1], err)
 		os.Exit(1)
 	}
+}
+
+// endWithParent ends this program when whoever started it is gone: its input
+// ends then, however that happened.
+func endWithParent() {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 }
 
 // say prints a line for whoever started this program.

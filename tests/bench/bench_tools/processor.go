@@ -40,6 +40,7 @@ func process(args []string) error {
 	session := flags.Bool("session-responses", true, "ask for response headers in the session era")
 	stateless := flags.Bool("stateless-responses", true, "the same in the stateless era")
 	_ = flags.Parse(args)
+	endWithParent()
 	peer := &reference{responses: map[bool]bool{false: *session, true: *stateless}}
 	if err := json.Unmarshal([]byte(*rules), &peer.rules); err != nil {
 		return err

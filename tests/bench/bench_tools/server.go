@@ -39,6 +39,7 @@ func serve(args []string) error {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	size := flags.Int("big", 64<<10, "bytes of the text that the tool big answers")
 	_ = flags.Parse(args)
+	endWithParent()
 	server := &upstream{
 		counts:    map[string]int{},
 		lists:     map[string][]byte{},
