@@ -1,6 +1,6 @@
 /**
  * `manifests/vm`: a machine with nothing on it, and what the README there says,
- * typed by a test.
+ * typed by tests. They build on each other, as its sections do.
  *
  * @module
  */
@@ -425,3 +425,26 @@ proves("a second router takes calls when the first one is killed", async () => {
     assertEquals(state.stdout.trim(), "active");
   });
 }, { ignore });
+
+proves(
+  "routers that are restarted one after the other lose no call",
+  async () => {
+    const { machine } = world();
+    await using callers = deno(
+      machine,
+      "keep_calling.ts",
+      ...["https://localhost/mcp", "notes_echo", `${TLS}/ca.pem`],
+    );
+    await callers.start();
+    for (const router of [1, 2, 1, 2]) {
+      await machine.print(`systemctl restart mcp-gateway-router@${router}`);
+    }
+    callers.kill("SIGTERM");
+    await callers.ended;
+    const { calls, failures } = JSON.parse(callers.log.at(-1) ?? "");
+    assertEquals(failures, []);
+    assert(calls > 100, `${calls} calls`);
+    console.log(`${calls} calls`);
+  },
+  { ignore },
+);
