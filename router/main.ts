@@ -29,6 +29,7 @@ import { createCallsInFlight } from "./calls_in_flight.ts";
 import { followCatalog } from "./catalog_client.ts";
 import { ENVOY_CONFIG_COMMAND } from "./envoy_config/command.ts";
 import type { Deadline, ExchangePorts } from "./exchange_ports.ts";
+import { carrierOf } from "./grpc_carrier.ts";
 import { createLetGoBudget } from "./let_go_budget.ts";
 import { probeHttp2, watchListener } from "./listener_probe.ts";
 import { ROUTER_OPTIONS } from "./options.ts";
@@ -174,15 +175,22 @@ async function start(
     attempted.promise,
     waitOnTimer(CATALOG_MS, watching.signal),
   ]);
-  const resets = new ResetWatch();
+  // Our own HTTP/2 bears any number of resets.
+  const resets =
+    options.listen.some((address) =>
+        carrierOf(address, options.grpcServer) === "grpc-js"
+      )
+      ? new ResetWatch()
+      : undefined;
   const count = exchangeMetrics(metrics, () => processor.active);
   const processor = await serveProcessor({
     addresses: options.listen,
+    grpcServer: options.grpcServer,
     ports,
     ready: () => ready().ready,
     onExchange: (outcome) => {
       count(outcome);
-      if (resets.note(outcome.reset, performance.now())) {
+      if (resets?.note(outcome.reset, performance.now())) {
         log.error(RESETS_MESSAGE, { remedy: RESETS_REMEDY });
       }
     },

@@ -5,6 +5,7 @@
  */
 
 import { COMMON_OPTIONS } from "../shared/common_options.ts";
+import { GRPC_SERVERS } from "./grpc_carrier.ts";
 
 /** Rows of the router's table for `parseOptions`. */
 export const ROUTER_OPTIONS = {
@@ -15,6 +16,16 @@ export const ROUTER_OPTIONS = {
     default: "0.0.0.0:50051",
     placeholder: "ADDRESS",
     help: "Where Envoy's external processing filter connects",
+  },
+  grpcServer: {
+    kind: "enum",
+    values: GRPC_SERVERS,
+    default: "auto",
+    help:
+      "What carries Envoy's calls: own, the router's HTTP/2, for less than " +
+      "half the CPU time and for Envoys only; grpc-js, which may face a " +
+      "network where others connect; auto, own on this machine and grpc-js " +
+      "elsewhere",
   },
   internalListen: {
     kind: "address",

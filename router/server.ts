@@ -2,13 +2,9 @@
  * The gRPC edge: serves Envoy's `ExternalProcessor.Process` and
  * `grpc.health.v1.Health` over TCP and unix sockets.
  *
- * | who connects             | what carries the calls                          |
- * | ------------------------ | ----------------------------------------------- |
- * | Envoy on this machine    | an HTTP/2 of our own (`h2/`)                     |
- * | Envoy on another machine | grpc-js: the network is no place for our own     |
- *
  * Of the CPU time that a call costs the router, grpc-js and Deno's node:http2
- * beneath it take two thirds; that is why there is another one.
+ * beneath it take two thirds; that is why there is an HTTP/2 of our own, and
+ * `grpc_carrier.ts` says which one carries what.
  *
  * @module
  */
@@ -17,7 +13,8 @@ import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { Address } from "../shared/address.ts";
 import { waitOnTimer } from "../shared/wait_on_timer.ts";
 import type { AcceptCall } from "./grpc_call.ts";
-import { listenLocally, type LocalListener } from "./h2/listen.ts";
+import { carrierOf, type GrpcServer } from "./grpc_carrier.ts";
+import { type H2Listener, listenH2 } from "./h2/listen.ts";
 import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
 import { ProcessCall, type ProcessOptions } from "./process_call.ts";
 import { UnderWay } from "./under_way.ts";
@@ -26,6 +23,8 @@ import { UnderWay } from "./under_way.ts";
 export interface ProcessorOptions extends ProcessOptions {
   /** Where to listen; at least one. */
   readonly addresses: readonly Address[];
+  /** What carries calls; `auto` unless given. */
+  readonly grpcServer?: GrpcServer;
   /** Whether health checks shall succeed. */
   readonly ready: () => boolean;
 }
@@ -60,17 +59,18 @@ const NOT_SERVING = new Uint8Array([0x08, 0x02]);
 export async function serveProcessor(
   options: ProcessorOptions,
 ): Promise<Processor> {
-  const { log } = options;
+  const { log, grpcServer = "auto" } = options;
+  const isOwn = (address: Address) => carrierOf(address, grpcServer) === "own";
   const underWay = new UnderWay();
   const methods = new Map<string, AcceptCall>([
     [PROCESS_PATH, processCalls(options, underWay)],
     [HEALTH_PATH, health(options.ready)],
   ]);
   // Read only where it is needed: it is half of a router, and of its start.
-  const remote = options.addresses.every(isOnThisMachine)
+  const grpcJs = options.addresses.every(isOwn)
     ? undefined
     : (await import("./grpc_js_transport.ts")).grpcJsTransport(methods);
-  const local: LocalListener[] = [];
+  const own: H2Listener[] = [];
   const sockets = new Set<Socket>();
   const listeners: { close(): void }[] = [];
   const addresses: Address[] = [];
@@ -79,14 +79,14 @@ export async function serveProcessor(
       // A socket that a killed predecessor left behind would refuse us.
       await Deno.remove(address.path).catch(() => {});
     }
-    if (isOnThisMachine(address)) {
-      const listener = listenLocally(address, methods, log);
-      local.push(listener);
+    if (isOwn(address)) {
+      const listener = listenH2(address, methods, log);
+      own.push(listener);
       addresses.push(listener.address);
       continue;
     }
-    if (NATIVE_ONLY && remote !== undefined) {
-      const native = listenNatively(address, remote.serveAsItIs);
+    if (NATIVE_ONLY && grpcJs !== undefined) {
+      const native = listenNatively(address, grpcJs.serveAsItIs);
       listeners.push(native);
       addresses.push(native.address);
       continue;
@@ -94,7 +94,7 @@ export async function serveProcessor(
     const listener = createServer((socket) => {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
-      remote?.serve(socket);
+      grpcJs?.serve(socket);
     });
     listeners.push(listener);
     addresses.push(await listen(listener, address));
@@ -107,21 +107,15 @@ export async function serveProcessor(
       return underWay.size;
     },
     async close(deadline = NEVER) {
-      for (const listener of [...local, ...listeners]) listener.close();
+      for (const listener of [...own, ...listeners]) listener.close();
       // First the exchanges, then the connections: closing a connection resets
       // the streams on it now and then (node:http2 in Deno), and exchanges that
       // Envoy still begins on it are as good as any.
       await underWay.drain(waitOnTimer, deadline);
-      await Promise.all([...local.map((one) => one.end()), remote?.close()]);
+      await Promise.all([...own.map((one) => one.end()), grpcJs?.close()]);
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-/** Whether nobody on another machine can connect there. */
-function isOnThisMachine(address: Address): boolean {
-  return address.kind === "unix" ||
-    /^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(address.host);
 }
 
 /** Answers calls of `Process`, and keeps count of them. */

@@ -1,7 +1,7 @@
 /**
  * An HTTP/2 connection on which gRPC is served, the server's side: what Envoy
  * sends in and nothing else, no push, no priorities, no compression. Made for a
- * peer on this machine: it holds a peer to the protocol, and bounds what one
+ * peer that is an Envoy: it holds a peer to the protocol, and bounds what one
  * can make us keep, but not how often it may ask.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9113

@@ -1,5 +1,5 @@
 /**
- * Listens for an Envoy on this machine, and serves gRPC to it.
+ * Listens for Envoys, and serves gRPC to them.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { serveConn, type ServedConn } from "./serve_conn.ts";
 const AGAIN_MS = 100;
 
 /** A listener. */
-export interface LocalListener {
+export interface H2Listener {
   /** Where it listens, the port filled in. */
   readonly address: Address;
   /** Takes no more connections; those that there are stay. */
@@ -29,11 +29,11 @@ export interface LocalListener {
  * @param methods By path: `/service/Method`.
  * @throws {Error} If the address cannot be listened on.
  */
-export function listenLocally(
+export function listenH2(
   address: Address,
   methods: ReadonlyMap<string, AcceptCall>,
   log: Logger,
-): LocalListener {
+): H2Listener {
   const listener = address.kind === "unix"
     ? Deno.listen({ transport: "unix", path: address.path })
     : Deno.listen({ hostname: address.host, port: address.port });

@@ -37,8 +37,12 @@ export function serveConn(
   methods: ReadonlyMap<string, AcceptCall>,
   onDefect: (error: unknown) => void,
 ): ServedConn {
-  // Without it the last frame of an exchange waits for Nagle.
-  if (conn.remoteAddr.transport === "tcp") (conn as Deno.TcpConn).setNoDelay();
+  if (isTcp(conn)) {
+    // Without it the last frame of an exchange waits for Nagle.
+    conn.setNoDelay();
+    // A machine that is gone says nothing.
+    conn.setKeepAlive();
+  }
   const writer = new ConnWriter(conn);
   const connection = new H2Connection({
     methods,
@@ -51,6 +55,10 @@ export function serveConn(
     destroy: () => writer.destroy(),
     ended: read(conn, connection, writer),
   };
+}
+
+function isTcp(conn: Deno.Conn): conn is Deno.TcpConn {
+  return conn.remoteAddr.transport === "tcp";
 }
 
 async function read(

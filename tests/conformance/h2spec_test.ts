@@ -7,7 +7,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { AcceptCall } from "../../router/grpc_call.ts";
-import { listenLocally } from "../../router/h2/listen.ts";
+import { listenH2 } from "../../router/h2/listen.ts";
 import { SILENT } from "../../shared/_testing.ts";
 import {
   build,
@@ -51,7 +51,7 @@ Deno.test({
   fn: async () => {
     assert(found.kind === "there");
     const defects: unknown[] = [];
-    const listener = listenLocally(
+    const listener = listenH2(
       { kind: "tcp", host: "127.0.0.1", port: 0 },
       new Map([["/s/Echo", echo]]),
       { ...SILENT, error: (_, fields) => defects.push(fields) },

@@ -405,6 +405,7 @@ async function startPrograms(
       ...common,
       listen: `${ADDRESS.gateway}:${PORT.router}`,
       "internal-listen": `${ADDRESS.gateway}:${PORT.routerInternal}`,
+      "grpc-server": "own",
       "catalog-url": `http://${ADDRESS.gateway}:${PORT.brokerInternal}`,
     }, routerArgs),
     PORT.routerInternal,

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertStringIncludes,
+} from "@std/assert";
 import { startRawServer } from "../fixtures/raw_server.ts";
 import { startGateway } from "../support/gateway.ts";
 import { proves } from "../support/proves.ts";
@@ -99,6 +104,42 @@ proves(
     assertEquals(
       await gateway.envoyStat("cluster.mcp_router.http2.tx_reset"),
       0,
+    );
+  },
+);
+
+proves(
+  "an Envoy that resets every stream of the router's costs no call",
+  async () => {
+    await using server = startRawServer();
+    await using gateway = await startGateway({
+      servers: [{ name: "raw", url: server.url, prefix: "raw_" }],
+    });
+    const { envoy, runDir } = gateway.local;
+    await envoy.stop();
+    const file = `${runDir}/envoy/bootstrap.json`;
+    const graceful =
+      '"envoy.reloadable_features.ext_proc_graceful_grpc_close":';
+    const text = await Deno.readTextFile(file);
+    assertStringIncludes(text, `${graceful}true`);
+    await Deno.writeTextFile(
+      file,
+      text.replace(`${graceful}true`, `${graceful}false`),
+    );
+    await envoy.start();
+
+    const failed: string[] = [];
+    await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
+      const client = await gateway.connect();
+      for (let done = 0; done < 250; done++) {
+        const { status, message, text } = await client.call("raw_echo");
+        if (status !== 200 || message?.result === undefined) failed.push(text);
+      }
+    }));
+    assertEquals(failed, []);
+    assertGreater(
+      await gateway.envoyStat("cluster.mcp_router.http2.tx_reset"),
+      3_000,
     );
   },
 );
