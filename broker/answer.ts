@@ -4,7 +4,7 @@
  * @module
  */
 
-import { arrayParts, joinBytes } from "../shared/bytes.ts";
+import { joinBytes } from "../shared/bytes.ts";
 import { type Refusal, replyToRefusal } from "../shared/errors.ts";
 
 /** An answer: the raw result, whole or in pieces, or why there is none. */
@@ -15,20 +15,23 @@ export type Answer =
   }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
-/** Writes an answer as a JSON-RPC response, with the request's own id. */
-export function writeAnswer(id: string, answer: Answer): Uint8Array {
+/** The pieces of an answer as a JSON-RPC response, with the request's own id. */
+export function answerParts(
+  id: string,
+  answer: Answer,
+): readonly Uint8Array[] {
   const encoder = new TextEncoder();
   if (answer.kind === "refused") {
-    return encoder.encode(replyToRefusal(answer.refusal, id).body);
+    return [encoder.encode(replyToRefusal(answer.refusal, id).body)];
   }
-  return joinBytes([
+  return [
     encoder.encode(`{"jsonrpc":"2.0","id":${id},"result":`),
     ...(answer.result instanceof Uint8Array ? [answer.result] : answer.result),
     encoder.encode("}"),
-  ]);
+  ];
 }
 
-/** Writes several responses as a batch (2025-03-26). */
-export function writeBatch(responses: readonly Uint8Array[]): Uint8Array {
-  return joinBytes(arrayParts(responses));
+/** Writes an answer as a JSON-RPC response. */
+export function writeAnswer(id: string, answer: Answer): Uint8Array {
+  return joinBytes(answerParts(id, answer));
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readBody } from "../shared/body.ts";
+import { readRequestBody } from "../shared/body.ts";
 import type { Refusal } from "../shared/errors.ts";
 import type { Batch, Message } from "../shared/jsonrpc/message.ts";
 import { scan } from "../shared/jsonrpc/scanner.ts";
@@ -45,11 +45,7 @@ export async function readPost(
 ): Promise<ReadOutcome> {
   const wrong = checkPostHead(request.headers);
   if (wrong !== undefined) return await refuseUnread(request, wrong);
-  const body = await readBody(
-    request.body,
-    request.headers.get("content-length"),
-    maxBodyBytes,
-  );
+  const body = await readRequestBody(request, maxBodyBytes);
   if (body === undefined) {
     return await refuseUnread(request, {
       kind: "body too large",

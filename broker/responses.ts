@@ -4,15 +4,26 @@
  * @module
  */
 
+import { ScratchMemory } from "../shared/bytes.ts";
 import { GatewayError, refusalResponse } from "../shared/errors.ts";
+import { LIMITS } from "../shared/limits.ts";
 import type { Era } from "../shared/mcp.ts";
 
-/** Answers with one JSON-RPC message, or a batch of them. */
+/** As large as a page of a list may become, and what goes with it. */
+const scratch = new ScratchMemory(LIMITS.listPageBytes + 64 * 1024);
+
+/**
+ * Answers with one JSON-RPC message, or a batch of them.
+ *
+ * @param parts The pieces of it.
+ */
 export function jsonResponse(
-  body: Uint8Array,
+  parts: readonly Uint8Array[],
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(body as Uint8Array<ArrayBuffer>, {
+  // A response has a copy of the bytes that it is made from (Fetch, "extract a
+  // body"): theirs may be used again at once.
+  return new Response(scratch.join(parts), {
     headers: { "content-type": "application/json", ...headers },
   });
 }

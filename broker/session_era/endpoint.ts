@@ -7,6 +7,7 @@
  * @module
  */
 
+import { arrayParts } from "../../shared/bytes.ts";
 import { type Refusal, refusalResponse } from "../../shared/errors.ts";
 import { LAST_EVENT_HEADER, SESSION_HEADER } from "../../shared/headers.ts";
 import type {
@@ -23,7 +24,7 @@ import type {
   OpenBackend,
   Sessions,
 } from "../../shared/sessions/sessions.ts";
-import { type Answer, writeAnswer, writeBatch } from "../answer.ts";
+import { type Answer, answerParts, writeAnswer } from "../answer.ts";
 import { answerBatch } from "../batches/answer_batch.ts";
 import { type BatchGateway, callThrough } from "../batches/gateway_calls.ts";
 import type { BatchHead } from "../batches/gateway_request.ts";
@@ -188,7 +189,7 @@ class Endpoint {
       version,
       view.value.instructions,
     );
-    const answer = writeAnswer(message.id, {
+    const answer = answerParts(message.id, {
       kind: "result",
       result: new TextEncoder().encode(result),
     });
@@ -217,7 +218,7 @@ class Endpoint {
     const answer = await this.#answer(body, message, client, sender);
     return answer.kind === "refused"
       ? refuse(answer.refusal, message.id)
-      : jsonResponse(writeAnswer(message.id, answer));
+      : jsonResponse(answerParts(message.id, answer));
   }
 
   /** A call that is a server's to answer is here to be translated, or lost. */
@@ -310,7 +311,7 @@ class Endpoint {
         ),
       }, gateway.settings));
     }
-    return jsonResponse(writeBatch(
+    return jsonResponse(arrayParts(
       await Promise.all(
         requests.map(async (one) => {
           const answer = refuseInBatch(one) ??

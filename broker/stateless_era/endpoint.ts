@@ -22,7 +22,7 @@ import type { Envelope } from "../../shared/stateless/envelope.ts";
 import { checkParamHeaders } from "../../shared/stateless/param_headers.ts";
 import { checkStandardHeaders } from "../../shared/stateless/standard_headers.ts";
 import type { Wait } from "../../shared/wait_on_timer.ts";
-import { writeAnswer } from "../answer.ts";
+import { answerParts } from "../answer.ts";
 import type { RequestCaller } from "../caller.ts";
 import type { CurrentCatalog } from "../catalog/current_catalog.ts";
 import { kindListedBy, type ListKind } from "../catalog/kinds.ts";
@@ -165,7 +165,7 @@ class Endpoint {
       cacheScope: cacheScopeOf(undefined, caller, config, path),
     });
     const answer = new TextEncoder().encode(result);
-    return jsonResponse(writeAnswer(id, { kind: "result", result: answer }));
+    return jsonResponse(answerParts(id, { kind: "result", result: answer }));
   }
 
   async #list(
@@ -194,7 +194,7 @@ class Endpoint {
     );
     return answer.kind === "refused"
       ? refuse(answer.refusal, message.id)
-      : jsonResponse(writeAnswer(message.id, answer));
+      : jsonResponse(answerParts(message.id, answer));
   }
 
   #listen(

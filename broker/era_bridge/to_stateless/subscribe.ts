@@ -13,7 +13,7 @@ import type {
   ClientSession,
   Sessions,
 } from "../../../shared/sessions/sessions.ts";
-import { writeAnswer } from "../../answer.ts";
+import { answerParts } from "../../answer.ts";
 import { jsonResponse } from "../../responses.ts";
 import type { SessionCall } from "../bridged_call.ts";
 
@@ -51,6 +51,6 @@ export function answerSubscriptions(
       await sessions.unsubscribe(session, subscription);
     }
     await onChanged(session, server.name);
-    return jsonResponse(writeAnswer(id, { kind: "result", result: EMPTY }));
+    return jsonResponse(answerParts(id, { kind: "result", result: EMPTY }));
   };
 }
