@@ -46,6 +46,8 @@ export interface CommandLine<T extends OptionTable> {
   readonly program: string;
   /** What it is for, in a sentence. */
   readonly summary: string;
+  /** Whose version is told; its own unless given. */
+  readonly versionOf?: string;
   /** Its options. */
   readonly options: T;
   /** What may stand there besides options; nothing where left out. */
@@ -124,7 +126,9 @@ export async function runCommandLine<const T extends OptionTable>(
       console.log(outcome.text);
       return 0;
     case "version":
-      console.log(describeVersion(program.split(" ")[0] ?? program));
+      console.log(
+        describeVersion(line.versionOf ?? program.split(" ")[0] ?? program),
+      );
       return 0;
     case "invalid":
       return refuse(program, outcome.problems);

@@ -6,10 +6,10 @@
  */
 
 import { stringify } from "@std/yaml";
+import { runCommandLine } from "../command_line.ts";
 import { createLogger, type Logger } from "../log.ts";
-import { parseOptions } from "../options.ts";
+import type { OptionValues } from "../options.ts";
 import { type Status, STATUS_PATH } from "../status.ts";
-import { VERSION } from "../version.ts";
 import { DEV_OPTIONS } from "./dev_options.ts";
 import { defaultCacheDir } from "./envoy_binary.ts";
 import { replaceFile } from "../envoy/files.ts";
@@ -24,10 +24,6 @@ import { clientEntry, curlLine } from "./snippets.ts";
 import { isSettled, statusKey, statusTable } from "./status_table.ts";
 import { delay } from "../wait.ts";
 
-const ABOUT = {
-  program: "deno task dev",
-  summary: "Runs a gateway on this machine, with sample servers or your own.",
-};
 /** What stops it: Ctrl-C, a supervisor, a closed terminal. */
 const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 /** Milliseconds between two looks at the servers' states. */
@@ -36,30 +32,22 @@ const LOOK_MS = 500;
 const SETTLE_MS = 5_000;
 
 /** Runs until a signal comes; resolves to the exit code. */
-export async function main(args: readonly string[]): Promise<number> {
-  const outcome = parseOptions(DEV_OPTIONS, args, Deno.env, ABOUT);
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(VERSION);
-      return 0;
-    case "invalid":
-      console.error(outcome.problems.join("\n"));
-      console.error("See --help");
-      return 2;
-    case "options":
-      return await run(outcome.values);
-    default:
-      return outcome satisfies never;
-  }
+export function main(args: readonly string[]): Promise<number> {
+  return runCommandLine(
+    {
+      program: "deno task dev",
+      summary:
+        "Runs a gateway on this machine, with sample servers or your own.",
+      versionOf: "mcp-gateway",
+      options: DEV_OPTIONS,
+      run,
+    },
+    args,
+    Deno.env,
+  );
 }
 
-type Options = Extract<
-  ReturnType<typeof parseOptions<typeof DEV_OPTIONS>>,
-  { kind: "options" }
->["values"];
+type Options = OptionValues<typeof DEV_OPTIONS>;
 
 async function run(options: Options): Promise<number> {
   const stop = new AbortController();

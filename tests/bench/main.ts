@@ -6,9 +6,9 @@
  * @module
  */
 
+import { runCommandLine, USAGE } from "../../shared/command_line.ts";
 import { defaultCacheDir } from "../../shared/local/envoy_binary.ts";
-import { type OptionValues, parseOptions } from "../../shared/options.ts";
-import { VERSION } from "../../shared/version.ts";
+import type { OptionValues } from "../../shared/options.ts";
 import type { Cell } from "./cell.ts";
 import { findBenchTools } from "./bench_tools.ts";
 import { thisMachine } from "./machine.ts";
@@ -18,30 +18,20 @@ import { allCells, runCells } from "./run.ts";
 import { publish } from "./publish.ts";
 import { cellText } from "./report/text_table.ts";
 
-const ABOUT = {
-  program: "deno task bench",
-  summary: "Measures what the gateway costs, beside what it is compared with.",
-};
-
 /** Runs; resolves to the exit code: 1 where a request failed. */
-export async function main(args: readonly string[]): Promise<number> {
-  const outcome = parseOptions(BENCH_OPTIONS, args, Deno.env, ABOUT);
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.log(VERSION);
-      return 0;
-    case "invalid":
-      console.error(outcome.problems.join("\n"));
-      console.error("See --help");
-      return 2;
-    case "options":
-      return await bench(outcome.values);
-    default:
-      return outcome satisfies never;
-  }
+export function main(args: readonly string[]): Promise<number> {
+  return runCommandLine(
+    {
+      program: "deno task bench",
+      summary:
+        "Measures what the gateway costs, beside what it is compared with.",
+      versionOf: "mcp-gateway",
+      options: BENCH_OPTIONS,
+      run: bench,
+    },
+    args,
+    Deno.env,
+  );
 }
 
 type Options = OptionValues<typeof BENCH_OPTIONS>;
@@ -56,7 +46,7 @@ async function bench(options: Options): Promise<number> {
   const problem = problemOf(options, cells.length);
   if (problem !== undefined) {
     console.error(problem);
-    return 2;
+    return USAGE;
   }
   const result = options.from === undefined
     ? await measure(options, cells)

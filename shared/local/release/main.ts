@@ -5,7 +5,8 @@
  * @module
  */
 
-import { parseOptions } from "../../options.ts";
+import { runCommandLine, USAGE } from "../../command_line.ts";
+import type { OptionValues } from "../../options.ts";
 import { fromOptions } from "../build/build.ts";
 import { BuildError } from "../build/build_error.ts";
 import { type ExecutableName, RECIPES } from "../build/permissions.ts";
@@ -13,35 +14,31 @@ import { defaultCacheDir } from "../envoy_binary.ts";
 import { RELEASE_OPTIONS, TARGETS } from "./options.ts";
 import { makeRelease } from "./release.ts";
 
-async function main(): Promise<number> {
-  const outcome = parseOptions(RELEASE_OPTIONS, Deno.args, Deno.env, {
-    program: "deno task release",
-    summary:
-      "Makes archives of the executables, a bill of materials of each, " +
-      "and checksums",
-  });
-  switch (outcome.kind) {
-    case "help":
-      console.log(outcome.text);
-      return 0;
-    case "version":
-      console.error("The release has no version of its own");
-      return 2;
-    case "invalid":
-      for (const problem of outcome.problems) console.error(problem);
-      return 2;
-    case "options":
-      break;
-    default:
-      return outcome satisfies never;
-  }
-  const { values } = outcome;
+function main(): Promise<number> {
+  return runCommandLine(
+    {
+      program: "deno task release",
+      summary:
+        "Makes archives of the executables, a bill of materials of each, " +
+        "and checksums",
+      versionOf: "mcp-gateway",
+      options: RELEASE_OPTIONS,
+      run: release,
+    },
+    Deno.args,
+    Deno.env,
+  );
+}
+
+async function release(
+  values: OptionValues<typeof RELEASE_OPTIONS>,
+): Promise<number> {
   const unknown = values.targets.filter((triple) => !TARGETS.includes(triple));
   if (unknown.length > 0) {
     console.error(
       `Unknown platform ${unknown.join(", ")}: want ${TARGETS.join(" or ")}`,
     );
-    return 2;
+    return USAGE;
   }
   try {
     await makeRelease({
