@@ -8,8 +8,9 @@
  * | `grpc-js` | grpc-js               | grpc-js                  |
  *
  * Our own takes less than half the CPU time, and bears an Envoy that resets
- * each stream. It holds a peer to the protocol, but leaves it as many streams
- * as it likes: by itself it is no choice for a network where anybody connects.
+ * each stream. It holds a peer to the protocol, and bounds what a connection can
+ * have us keep, but not how often it asks, nor over how many connections: it is
+ * for networks that let only Envoys connect.
  *
  * @module
  */

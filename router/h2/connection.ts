@@ -28,6 +28,8 @@ const STREAM_WINDOW_BYTES = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024;
 /** Headers of a request, as they are written and as they are read. */
 const MAX_HEADER_BYTES = 64 * 1024;
+/** Streams at once: as many as Envoy is allowed to have open, on one connection. */
+const MAX_STREAMS = 10_000;
 /** Streams that we broke off, of which frames may still be on their way. */
 const MAX_RESET = 1_000;
 
@@ -91,7 +93,8 @@ export class H2Connection implements StreamHost {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.output = new Output(options.write);
-    this.output.head(12, h2.SETTINGS, 0, 0);
+    this.output.head(18, h2.SETTINGS, 0, 0);
+    this.#setting(h2.MAX_CONCURRENT_STREAMS, MAX_STREAMS);
     this.#setting(h2.INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES);
     this.#setting(h2.MAX_HEADER_LIST_SIZE, MAX_HEADER_BYTES);
     this.#widen(CONNECTION_WINDOW_BYTES - h2.INITIAL_WINDOW_BYTES);
@@ -310,6 +313,12 @@ export class H2Connection implements StreamHost {
     endStream: boolean,
   ): void {
     this.#lastStream = id;
+    if (this.#streams.size >= MAX_STREAMS) {
+      // Nothing was done for it: it may be tried again.
+      this.#noteReset(id);
+      this.output.head(4, h2.RST_STREAM, 0, id);
+      return this.output.uint32(h2.REFUSED_STREAM);
+    }
     if (fields !== this.#lastFields) {
       this.#lastFields = fields;
       this.#lastRequest = readRequestFields(fields);

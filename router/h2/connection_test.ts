@@ -300,6 +300,25 @@ Deno.test("H2Connection takes a message larger than the window, and the next one
   assertGreater(widened(), 500_000);
 });
 
+Deno.test("H2Connection refuses what is too much at once, and takes more when that is done", () => {
+  const peer = connect();
+  peer.greet();
+  const begin = (stream: number) =>
+    peer.send(frame(h2.HEADERS, h2.END_HEADERS, stream, REQUEST));
+  const MOST = 10_000;
+  for (let n = 0; n < MOST; n++) begin(2 * n + 1);
+  assertEquals(peer.frames(), []);
+  const next = 2 * MOST + 1;
+  begin(next);
+  assertEquals(peer.calls.length, MOST);
+  const [refused] = peer.frames();
+  assertEquals([refused?.type, refused?.stream], [h2.RST_STREAM, next]);
+  assertEquals(uint32(refused!.payload, 0), h2.REFUSED_STREAM);
+  peer.send(frame(h2.RST_STREAM, 0, 1, uint32Of(h2.CANCEL)));
+  begin(next + 2);
+  assertEquals(peer.calls.length, MOST + 1);
+});
+
 Deno.test("H2Connection breaks off a stream that sends beyond its window", () => {
   const peer = connect();
   peer.greet();

@@ -53,6 +53,7 @@ export const WITH_PRIORITY = 0x20;
 /** Setting: whether pushes are wanted. */
 export const ENABLE_PUSH = 2;
 /** Setting: the window of each stream, bytes. */
+export const MAX_CONCURRENT_STREAMS = 3;
 export const INITIAL_WINDOW_SIZE = 4;
 /** Setting: the largest payload, bytes. */
 export const MAX_FRAME_SIZE = 5;
@@ -72,6 +73,7 @@ export const STREAM_CLOSED = 5;
 /** A payload has a size that it cannot have. */
 export const FRAME_SIZE_ERROR = 6;
 /** The stream is not wanted any more. */
+export const REFUSED_STREAM = 7;
 export const CANCEL = 8;
 /** Headers cannot be read. */
 export const COMPRESSION_ERROR = 9;

@@ -16,6 +16,12 @@ const TAKEN_ON_TRUST_BYTES = 256 * 1024;
 
 const NOTHING = new Uint8Array();
 
+/**
+ * What a message may have: far more than Envoy buffers, and less than a peer
+ * could have us keep by announcing four gigabytes.
+ */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
 /** Splits one stream's data. */
 export class MessageSplitter {
   readonly #head = new Uint8Array(MESSAGE_HEAD_BYTES);
@@ -33,7 +39,7 @@ export class MessageSplitter {
    * Takes data, in memory that is the caller's again afterwards.
    *
    * @returns The messages that are whole now; undefined where one is
-   * compressed, which nobody agreed on.
+   * compressed, which nobody agreed on, or too large.
    */
   push(data: Uint8Array): Uint8Array[] | undefined {
     const whole: Uint8Array[] = [];
@@ -44,6 +50,7 @@ export class MessageSplitter {
       if (this.#headCome < MESSAGE_HEAD_BYTES) break;
       if (this.#head[0] !== 0) return undefined;
       const length = uint32(this.#head, 1);
+      if (length > MAX_MESSAGE_BYTES) return undefined;
       const part = data.subarray(at, at + length - this.#come);
       at += part.length;
       this.#take(part, length);

@@ -61,3 +61,15 @@ for (const cut of [0, 3, 6]) {
     assert(outcomes.includes(undefined));
   });
 }
+
+for (const cut of [0, 4, 5, 7]) {
+  Deno.test(`MessageSplitter refuses a message of four gigabytes before it has come, cut at ${cut}`, () => {
+    const bytes = new Uint8Array([0, 0xff, 0xff, 0xff, 0xff, 7, 7]);
+    const splitter = new MessageSplitter();
+    const outcomes = [
+      splitter.push(bytes.subarray(0, cut)),
+      splitter.push(bytes.subarray(cut)),
+    ];
+    assert(outcomes.includes(undefined));
+  });
+}
