@@ -10,7 +10,7 @@ import { formatAddress, type TcpAddress } from "../../shared/address.ts";
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import { parseConfig } from "../../shared/config/parse.ts";
 import { SecretError, type SecretIo } from "../../shared/config/secrets.ts";
-import { EnvoyAdmin } from "../../shared/envoy/admin.ts";
+import { EnvoyAdmin, type TakenKind } from "../../shared/envoy/admin.ts";
 import {
   EnvoyFiles,
   type EnvoyServers,
@@ -154,26 +154,33 @@ async function isRunning({ admin }: Settings): Promise<boolean> {
 }
 
 /** Writes, and waits until Envoy has taken it. */
-function takeOf({ admin }: Settings): Take {
+function takeOf({ admin, envoy: { tls } }: Settings): Take {
   if (admin === undefined) {
     return async (_kind, _version, write) => {
       await write();
       await waitOnTimer(UNASKED_MS, NEVER);
     };
   }
-  const envoy = adminOf(admin);
+  const told = (kind: TakenKind): readonly TakenKind[] =>
+    kind === "listener" && tls !== undefined ? ["certificates", kind] : [kind];
   return async (kind, version, write) => {
-    const before = await envoy.state();
+    const before = await adminOf(admin).state();
     await write();
-    await envoy.taken(kind, version, before);
+    for (const part of told(kind)) {
+      await adminOf(admin, part).taken(part, version, before);
+    }
   };
 }
 
 /** Stands for Envoy's log, which is not ours to read. */
 const REFUSED = "config update rejected: its own log says why";
+const REFUSED_PAIR = `${REFUSED}. Remedy: name files with ` +
+  "--tls-certificate and --tls-key that are there, that Envoy's user may " +
+  "read and that belong together";
 
-function adminOf(address: TcpAddress): EnvoyAdmin {
-  return new EnvoyAdmin(`http://${formatAddress(address)}`, () => [REFUSED]);
+function adminOf(address: TcpAddress, kind?: TakenKind): EnvoyAdmin {
+  const reason = kind === "certificates" ? REFUSED_PAIR : REFUSED;
+  return new EnvoyAdmin(`http://${formatAddress(address)}`, () => [reason]);
 }
 
 async function textOf(path: string): Promise<string | undefined> {

@@ -6,6 +6,7 @@
  */
 
 import { waitFor } from "../wait.ts";
+import { TLS_SECRET } from "./tls.ts";
 
 /** Versions in force, and how many were refused. */
 export interface XdsState {
@@ -15,12 +16,16 @@ export interface XdsState {
   readonly rds: string;
   /** Version of the listener in force; "" while there is none. */
   readonly lds: string;
+  /** Version of the listener's certificate in force; "" while there is none. */
+  readonly sds: string;
   /** Cluster updates refused so far. */
   readonly cdsRejected: number;
   /** Route updates refused so far. */
   readonly rdsRejected: number;
   /** Listener updates refused so far. */
   readonly ldsRejected: number;
+  /** Updates of the listener's certificate refused so far. */
+  readonly sdsRejected: number;
   /** Clusters that wait for DNS. */
   readonly warming: number;
 }
@@ -38,22 +43,28 @@ const STATS: Readonly<Record<string, keyof XdsState>> = {
   "cluster_manager.cds.version_text": "cds",
   "http.mcp.rds.mcp.version_text": "rds",
   "listener_manager.lds.version_text": "lds",
+  [`sds.${TLS_SECRET}.version_text`]: "sds",
   "cluster_manager.cds.update_rejected": "cdsRejected",
   "http.mcp.rds.mcp.update_rejected": "rdsRejected",
   "listener_manager.lds.update_rejected": "ldsRejected",
+  [`sds.${TLS_SECRET}.update_rejected`]: "sdsRejected",
   "cluster_manager.warming_clusters": "warming",
 };
 const REFUSAL = /^.*config update rejected: /;
 const FILTER = Object.keys(STATS).map((name) => name.replaceAll(".", "\\."))
   .join("|");
 
-/** What of the configuration is waited for. */
-export type TakenKind = "clusters" | "routes" | "listener";
+/**
+ * What of the configuration is waited for. Envoy takes a listener whose
+ * certificate it refuses, and then resets every connection.
+ */
+export type TakenKind = "clusters" | "routes" | "listener" | "certificates";
 
 const KINDS = {
   clusters: "cds",
   routes: "rds",
   listener: "lds",
+  certificates: "sds",
 } as const satisfies Record<TakenKind, keyof XdsState>;
 
 /** Milliseconds that Envoy gets to take a version. */
@@ -67,9 +78,11 @@ export function parseXdsState(text: string): XdsState {
     cds: "",
     rds: "",
     lds: "",
+    sds: "",
     cdsRejected: 0,
     rdsRejected: 0,
     ldsRejected: 0,
+    sdsRejected: 0,
     warming: 0,
   };
   for (const line of text.split("\n")) {
@@ -77,9 +90,16 @@ export function parseXdsState(text: string): XdsState {
     const key = STATS[line.slice(0, at)];
     if (key === undefined) continue;
     const value = line.slice(at + 2).trim();
-    if (key === "cds" || key === "rds" || key === "lds") {
-      state[key] = value.replace(/^"|"$/g, "");
-    } else state[key] = Number(value);
+    switch (key) {
+      case "cds":
+      case "rds":
+      case "lds":
+      case "sds":
+        state[key] = value.replace(/^"|"$/g, "");
+        break;
+      default:
+        state[key] = Number(value);
+    }
   }
   return state;
 }

@@ -5,9 +5,11 @@ const IDLE = {
   cds: "1",
   rds: "1",
   lds: "1",
+  sds: "1",
   cdsRejected: 0,
   rdsRejected: 0,
   ldsRejected: 0,
+  sdsRejected: 0,
   warming: 0,
 };
 
@@ -35,6 +37,9 @@ Deno.test("parseXdsState() reads versions, refusals and warming clusters", () =>
         'listener_manager.lds.version_text: "def"',
         'http.mcp.rds.mcp.version_text: ""',
         "http.mcp.rds.mcp.update_rejected: 3",
+        'sds.mcp_listener.version_text: "ghi"',
+        "sds.mcp_listener.update_rejected: 4",
+        'sds.other.version_text: "xyz"',
         "something.else: 9",
         "",
       ].join("\n"),
@@ -43,9 +48,11 @@ Deno.test("parseXdsState() reads versions, refusals and warming clusters", () =>
       cds: "abc+",
       rds: "",
       lds: "def",
+      sds: "ghi",
       cdsRejected: 2,
       rdsRejected: 3,
       ldsRejected: 0,
+      sdsRejected: 4,
       warming: 1,
     },
   );

@@ -66,8 +66,12 @@ export interface ToldGateway extends AsyncDisposable {
    * Runs the command again, as after a change of the configuration.
    *
    * @param routers How many of the routers Envoy is told of. Default: one.
+   * @param changed Options with other values than at the start, by flag.
    */
-  tell(routers?: number): Promise<Told>;
+  tell(
+    routers?: number,
+    changed?: Readonly<Record<string, string>>,
+  ): Promise<Told>;
   /** The command with `--watch`, to be started. */
   readonly follower: LocalProcess;
 }
@@ -107,9 +111,12 @@ export async function startToldGateway(
     { length: routers },
     (_, at) => `unix:${dir}/router-${at}.sock`,
   );
-  const tell = (count = 1) =>
+  const tell = (
+    count = 1,
+    changed: Readonly<Record<string, string>> = {},
+  ) =>
     envoyConfig([
-      ...all,
+      ...all.map((arg, at) => changed[all[at - 1] ?? ""] ?? arg),
       ...sockets.slice(0, count).flatMap((socket) => ["--router", socket]),
     ]);
   const told = await tell();

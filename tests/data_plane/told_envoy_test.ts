@@ -190,17 +190,40 @@ proves("a configuration with mistakes changes nothing", async () => {
   assertEquals(await Deno.readTextFile(`${dir}/envoy/cds.json`), before);
 });
 
+/** Connects as a client that trusts one CA. */
+async function handshake(hostname: string, ca: string): Promise<void> {
+  const { port } = world().gateway;
+  const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
+  using tls = await Deno.startTls(tcp, { hostname, caCerts: [ca] });
+  await tls.handshake();
+}
+
+for (
+  const { name, key } of [
+    { name: "is not there", key: `${TLS}/none.key` },
+    { name: "is another certificate's", key: `${TLS}/wildcard.key` },
+  ]
+) {
+  proves(`a key that ${name} is an error, and the old one stays`, async () => {
+    const { dir, gateway, one } = world();
+    const before = await Deno.readTextFile(`${dir}/envoy/sds.json`);
+    await gateway.config.write([
+      { name: "one", url: one.url, prefix: "one_" },
+    ]);
+    const { code, stderr } = await gateway.tell(1, { "--tls-key": key });
+    assertEquals(code, 1, stderr);
+    assertStringIncludes(
+      stderr,
+      "Cannot use new certificates: Envoy refuses them",
+    );
+    assertEquals(await Deno.readTextFile(`${dir}/envoy/sds.json`), before);
+    await handshake("localhost", CA);
+  });
+}
+
 proves("a new certificate needs no restart and no command", async () => {
-  const { dir, gateway } = world();
+  const { dir } = world();
   const other = await Deno.readTextFile(`${TLS}/wildcard_ca.pem`);
-  const handshake = async (hostname: string, ca: string) => {
-    const tcp = await Deno.connect({
-      hostname: "127.0.0.1",
-      port: gateway.port,
-    });
-    using tls = await Deno.startTls(tcp, { hostname, caCerts: [ca] });
-    await tls.handshake();
-  };
   await handshake("localhost", CA);
   await useCertificate(dir, "wildcard");
   await eventually(() => handshake("a.secure.test", other));
