@@ -52,8 +52,9 @@ export const WITH_PRIORITY = 0x20;
 
 /** Setting: whether pushes are wanted. */
 export const ENABLE_PUSH = 2;
-/** Setting: the window of each stream, bytes. */
+/** Setting: how many streams the other side may have open at a time. */
 export const MAX_CONCURRENT_STREAMS = 3;
+/** Setting: the window of each stream, bytes. */
 export const INITIAL_WINDOW_SIZE = 4;
 /** Setting: the largest payload, bytes. */
 export const MAX_FRAME_SIZE = 5;
@@ -72,8 +73,9 @@ export const FLOW_CONTROL_ERROR = 3;
 export const STREAM_CLOSED = 5;
 /** A payload has a size that it cannot have. */
 export const FRAME_SIZE_ERROR = 6;
-/** The stream is not wanted any more. */
+/** A stream was refused before anything was done for it. */
 export const REFUSED_STREAM = 7;
+/** The stream is not wanted any more. */
 export const CANCEL = 8;
 /** Headers cannot be read. */
 export const COMPRESSION_ERROR = 9;
