@@ -36,10 +36,10 @@ const FIRST: readonly Step[] = [
 const LANES: readonly (readonly Step[])[] = [
   [
     { task: "test:data-plane", timeoutMs: 30 * MINUTE },
+    { task: "test:faults", timeoutMs: 15 * MINUTE },
   ],
   [
     { task: "test:control-plane", timeoutMs: 20 * MINUTE },
-    { task: "test:faults", timeoutMs: 15 * MINUTE },
     { task: "test:conformance", timeoutMs: 15 * MINUTE },
     { task: "test:stores", timeoutMs: 10 * MINUTE },
     { task: "test:executables", timeoutMs: 15 * MINUTE },
