@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fetchAbortably } from "../fetch_abortably.ts";
 import { waitFor } from "../wait.ts";
 import { TLS_SECRET } from "./tls.ts";
 
@@ -38,6 +39,23 @@ export class RejectedError extends Error {
     this.name = "RejectedError";
   }
 }
+
+/** There is an admin interface, and it does not answer. */
+export class SilentAdminError extends Error {
+  /** Builds an error of the interface at a URL. */
+  constructor(url: string, cause: unknown) {
+    super(
+      `Cannot ask Envoy: its admin interface ${url} does not answer within ` +
+        `${ANSWER_MS} ms. Remedy: see that it is Envoy who listens there, ` +
+        "and restart it if it hangs",
+      { cause },
+    );
+    this.name = "SilentAdminError";
+  }
+}
+
+/** Milliseconds that Envoy gets for an answer. */
+const ANSWER_MS = 2_000;
 
 const STATS: Readonly<Record<string, keyof XdsState>> = {
   "cluster_manager.cds.version_text": "cds",
@@ -108,7 +126,7 @@ export function parseXdsState(text: string): XdsState {
 export class EnvoyAdmin {
   /** Base URL of the admin interface. */
   readonly url: string;
-  readonly #fetch: typeof fetch;
+  readonly #fetch: typeof fetchAbortably;
   readonly #log: () => readonly string[];
 
   /**
@@ -120,18 +138,22 @@ export class EnvoyAdmin {
   constructor(
     url: string,
     log: () => readonly string[],
-    fetcher: typeof fetch = fetch,
+    fetcher: typeof fetchAbortably = fetchAbortably,
   ) {
     this.url = url;
     this.#log = log;
     this.#fetch = fetcher;
   }
 
-  /** What is in force. */
-  async state(): Promise<XdsState> {
-    return parseXdsState(
-      await this.#get(`/stats?filter=${encodeURIComponent(`^(${FILTER})$`)}`),
-    );
+  /**
+   * What is in force.
+   *
+   * @throws {SilentAdminError} If there is no answer in time.
+   * @throws {TypeError} If nothing listens there.
+   */
+  async state(signal?: AbortSignal): Promise<XdsState> {
+    const filter = encodeURIComponent(`^(${FILTER})$`);
+    return parseXdsState(await this.#get(`/stats?filter=${filter}`, signal));
   }
 
   /**
@@ -142,9 +164,9 @@ export class EnvoyAdmin {
   async ready(signal: AbortSignal): Promise<void> {
     await waitFor(async () => {
       try {
-        const listeners = await this.#get("/listeners");
-        const live = await this.#get("/ready");
-        const state = await this.state();
+        const listeners = await this.#get("/listeners", signal);
+        const live = await this.#get("/ready", signal);
+        const state = await this.state(signal);
         if (state.ldsRejected > 0) {
           throw new RejectedError("listeners", this.#reason());
         }
@@ -152,8 +174,7 @@ export class EnvoyAdmin {
           state.rds !== "";
         return serves || undefined;
       } catch (error) {
-        // Nothing listens there yet.
-        if (error instanceof TypeError) return undefined;
+        if (isNotYet(error)) return undefined;
         throw error;
       }
     }, { what: "Envoy to serve", timeoutMs: 30_000, signal });
@@ -177,8 +198,15 @@ export class EnvoyAdmin {
     const inForce = KINDS[kind];
     const rejected = `${inForce}Rejected` as const;
     const end = signal === undefined ? {} : { signal };
+    // A step that keeps Envoy busy may cost an answer.
+    const look = () =>
+      this.state(signal).catch((error) => {
+        if (error instanceof SilentAdminError) return undefined;
+        throw error;
+      });
     await waitFor(async () => {
-      const state = await this.state();
+      const state = await look();
+      if (state === undefined) return undefined;
       if (state[rejected] > before[rejected]) {
         throw new RejectedError(kind, this.#reason());
       }
@@ -188,11 +216,23 @@ export class EnvoyAdmin {
     const deadline = performance.now() + WARM_MS;
     await waitFor(
       async () =>
-        (await this.state()).warming === 0 || performance.now() > deadline
+        (await look())?.warming === 0 || performance.now() > deadline
           ? true
           : undefined,
       { what: "new clusters", timeoutMs: WARM_MS + TAKE_MS, ...end },
     );
+  }
+
+  /**
+   * Whether it has a certificate to show to clients. Envoy 1.40 skips a secret
+   * that it has refused before where it is told the same one again, counts
+   * that as a success, and goes on without one.
+   */
+  async hasCertificate(): Promise<boolean> {
+    const { certificates } = JSON.parse(await this.#get("/certs")) as {
+      readonly certificates: readonly { readonly cert_chain: unknown[] }[];
+    };
+    return certificates.some(({ cert_chain }) => cert_chain.length > 0);
   }
 
   /** The reason of the last refusal in Envoy's log. */
@@ -201,8 +241,21 @@ export class EnvoyAdmin {
     return line?.replace(REFUSAL, "") ?? "its log has no reason";
   }
 
-  async #get(path: string): Promise<string> {
-    const response = await this.#fetch(`${this.url}${path}`);
-    return await response.text();
+  async #get(path: string, signal?: AbortSignal): Promise<string> {
+    const late = AbortSignal.timeout(ANSWER_MS);
+    try {
+      const response = await this.#fetch(`${this.url}${path}`, {
+        signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      });
+      return await response.text();
+    } catch (error) {
+      if (signal?.aborted || !late.aborted) throw error;
+      throw new SilentAdminError(this.url, error);
+    }
   }
+}
+
+/** Nothing listens there yet, or it is busy starting. */
+function isNotYet(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof SilentAdminError;
 }

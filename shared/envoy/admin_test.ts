@@ -1,5 +1,10 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { EnvoyAdmin, parseXdsState, RejectedError } from "./admin.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  EnvoyAdmin,
+  parseXdsState,
+  RejectedError,
+  SilentAdminError,
+} from "./admin.ts";
 
 const IDLE = {
   cds: "1",
@@ -23,7 +28,7 @@ function admin(
     const text = left.length > 1 ? left.shift() : left[0];
     return Promise.resolve(new Response(text));
   };
-  return new EnvoyAdmin("http://envoy", () => log, answer as typeof fetch);
+  return new EnvoyAdmin("http://envoy", () => log, answer);
 }
 
 Deno.test("parseXdsState() reads versions, refusals and warming clusters", () => {
@@ -94,3 +99,61 @@ Deno.test("EnvoyAdmin.taken() rejects with Envoy's own reason", async () => {
     "Cannot use new clusters: Envoy refuses them: bad CA",
   );
 });
+
+for (
+  const { name, said } of [
+    { name: "is silent", said: "" },
+    {
+      name: "stops in the middle",
+      said: "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nlds",
+    },
+  ]
+) {
+  Deno.test(`EnvoyAdmin.state() rejects where the admin interface ${name}`, async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    const accepted = listener.accept().then(async (conn) => {
+      await conn.write(new TextEncoder().encode(said));
+      return conn;
+    });
+    const error = await assertRejects(
+      () => new EnvoyAdmin(`http://127.0.0.1:${port}`, () => []).state(),
+      SilentAdminError,
+    );
+    assertStringIncludes(error.message, `127.0.0.1:${port} does not answer`);
+    (await accepted).close();
+  });
+}
+
+Deno.test("EnvoyAdmin.state() rejects with the reason of its signal", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const stop = new AbortController();
+  const accepted = listener.accept();
+  const state = new EnvoyAdmin(
+    `http://127.0.0.1:${listener.addr.port}`,
+    () => [],
+  ).state(stop.signal);
+  (async () => {
+    await accepted;
+    stop.abort(new Error("no interest"));
+  })();
+  await assertRejects(() => state, Error, "no interest");
+  (await accepted).close();
+});
+
+for (
+  const { name, chains, want } of [
+    { name: "one of its own", chains: [[{ path: "<inline>" }]], want: true },
+    { name: "authorities only", chains: [[], []], want: false },
+    { name: "nothing", chains: [], want: false },
+  ]
+) {
+  Deno.test(`EnvoyAdmin.hasCertificate() is ${want} where Envoy has ${name}`, async () => {
+    const certificates = chains.map((cert_chain) => ({
+      ca_cert: [{ path: "ca.pem" }],
+      cert_chain,
+    }));
+    const envoy = admin([JSON.stringify({ certificates })]);
+    assertEquals(await envoy.hasCertificate(), want);
+  });
+}
