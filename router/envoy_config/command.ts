@@ -24,7 +24,7 @@ import { createLogger } from "../../shared/log.ts";
 import type { Environment } from "../../shared/options.ts";
 import { followConfig, RESTART_ENVOY } from "./follow.ts";
 import { ENVOY_CONFIG_OPTIONS, STDOUT } from "./options.ts";
-import { type Places, prepareUpdate } from "./prepare.ts";
+import { type Places, prepareUpdate, TOLD } from "./prepare.ts";
 import {
   type EnvoyConfigValues,
   readSettings,
@@ -143,12 +143,12 @@ async function write(
   places: Places,
 ): Promise<void> {
   const given = await readValid(values);
-  const { running, update } = await prepareUpdate(given, places);
+  const { envoy, update } = await prepareUpdate(given, places);
   const { restart } = await updateEnvoy(update);
   const { version, servers } = given.config;
   console.log(
     `${values.out}: configuration ${version}, servers: ${servers.length}; ` +
-      `Envoy ${running ? "has taken it" : "is not running"}`,
+      `Envoy ${TOLD[envoy]}`,
   );
   if (restart) console.error(RESTART_ENVOY);
 }

@@ -10,7 +10,7 @@ import { DENO_IO, watchConfig } from "../../shared/config/watch.ts";
 import { RejectedError } from "../../shared/envoy/admin.ts";
 import type { Logger } from "../../shared/log.ts";
 import { waitOnTimer } from "../../shared/wait_on_timer.ts";
-import type { GivenConfig, PreparedUpdate } from "./prepare.ts";
+import { type GivenConfig, type PreparedUpdate, TOLD } from "./prepare.ts";
 import { updateEnvoy } from "./update.ts";
 
 /** What to follow. */
@@ -25,6 +25,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** Milliseconds between two looks while the file stays. Default 10,000. */
   readonly everyMs?: number;
+  /** Milliseconds until what Envoy refused is tried again. Default 60,000. */
+  readonly retryMs?: number;
 }
 
 /** Says that Envoy has to be started again. */
@@ -35,6 +37,15 @@ export const RESTART_ENVOY: string =
   "Remedy: restart Envoy";
 
 const EVERY_MS = 10_000;
+const RETRY_MS = 60_000;
+
+/** What needs not be told again. */
+interface Settled {
+  /** Key of the update. */
+  readonly key: string;
+  /** Until when, by `performance.now()`. */
+  readonly until: number;
+}
 
 /** Follows until the signal aborts; never rejects. */
 export async function followConfig(options: FollowOptions): Promise<void> {
@@ -57,7 +68,7 @@ export async function followConfig(options: FollowOptions): Promise<void> {
   });
   const stop = () => bell.abort();
   signal.addEventListener("abort", stop, { once: true });
-  let settled: string | undefined;
+  let settled: Settled | undefined;
   while (!signal.aborted) {
     bell = new AbortController();
     if (latest !== undefined) settled = await tell(latest, settled);
@@ -66,29 +77,30 @@ export async function followConfig(options: FollowOptions): Promise<void> {
   }
   await watch.done;
 
-  /** Returns the key of what needs not be told again. */
   async function tell(
     given: GivenConfig,
-    done: string | undefined,
-  ): Promise<string | undefined> {
+    done: Settled | undefined,
+  ): Promise<Settled | undefined> {
     const { version: config } = given.config;
     let key: string | undefined;
     try {
       const prepared = await prepare(given);
       key = prepared.key;
-      if (key === done) return done;
+      if (key === done?.key && performance.now() < done.until) return done;
       const { restart } = await updateEnvoy(prepared.update);
       log.info("configuration told", {
         config,
         servers: given.config.servers.length,
-        envoy: prepared.running ? "has taken it" : "is not running",
+        envoy: TOLD[prepared.envoy],
       });
       if (restart) log.warn(RESTART_ENVOY);
-      return key;
+      return { key, until: Infinity };
     } catch (error) {
       log.error("configuration not told", { config, error });
-      // What Envoy refused it would refuse again; all else may pass.
-      return error instanceof RejectedError ? key : undefined;
+      // All but a refusal may pass soon. What Envoy refused it would refuse
+      // again, unless it was for a file that Envoy itself reads, such as a key.
+      if (key === undefined || !(error instanceof RejectedError)) return;
+      return { key, until: performance.now() + (options.retryMs ?? RETRY_MS) };
     }
   }
 }

@@ -17,7 +17,7 @@ function update(
 ): PreparedUpdate {
   return {
     key,
-    running: true,
+    envoy: "running",
     update: {
       version: "1",
       listenerVersion: "1",
@@ -49,6 +49,7 @@ async function follow(
     write: (text: string) => Promise<void>,
     looks: () => number,
   ) => Promise<void>,
+  retryMs?: number,
 ): Promise<void> {
   const dir = await Deno.makeTempDir();
   const file = `${dir}/config.yaml`;
@@ -65,6 +66,7 @@ async function follow(
     log: SILENT,
     signal: stop.signal,
     everyMs: 5,
+    ...(retryMs === undefined ? {} : { retryMs }),
   });
   try {
     await test((text) => Deno.writeTextFile(file, text), () => looks);
@@ -110,7 +112,7 @@ Deno.test("followConfig() tries again what failed for a moment", async () => {
   );
 });
 
-Deno.test("followConfig() does not try again what Envoy refused, until it changes", async () => {
+Deno.test("followConfig() does not try again at once what Envoy refused, until it changes", async () => {
   const published: string[] = [];
   let refused = 0;
   await follow(
@@ -126,5 +128,23 @@ Deno.test("followConfig() does not try again what Envoy refused, until it change
       await write(configOf("second"));
       await eventually(() => assertEquals(published, ["second"]));
     },
+  );
+});
+
+Deno.test("followConfig() tries again what Envoy refused, after a while", async () => {
+  const published: string[] = [];
+  let refused = 0;
+  await follow(
+    (name) =>
+      update(name, published, () => {
+        if (refused === 2) return done();
+        refused++;
+        return Promise.reject(new RejectedError("certificates", "no key yet"));
+      }),
+    async () => {
+      await eventually(() => assertEquals(published, ["first"]));
+      assertEquals(refused, 2);
+    },
+    10,
   );
 });

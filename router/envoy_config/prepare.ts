@@ -10,7 +10,12 @@ import { formatAddress, type TcpAddress } from "../../shared/address.ts";
 import type { GatewayConfig } from "../../shared/config/model.ts";
 import { parseConfig } from "../../shared/config/parse.ts";
 import { SecretError, type SecretIo } from "../../shared/config/secrets.ts";
-import { EnvoyAdmin, type TakenKind } from "../../shared/envoy/admin.ts";
+import {
+  EnvoyAdmin,
+  RejectedError,
+  SilentAdminError,
+  type TakenKind,
+} from "../../shared/envoy/admin.ts";
 import {
   EnvoyFiles,
   type EnvoyServers,
@@ -41,12 +46,25 @@ export interface GivenConfig {
   readonly text: string;
 }
 
+/**
+ * Whether an Envoy runs that will be asked. "not asked" is one without an admin
+ * interface, which may be running.
+ */
+export type EnvoyPresence = "running" | "not running" | "not asked";
+
+/** What to say of Envoy once it was told. */
+export const TOLD: Readonly<Record<EnvoyPresence, string>> = {
+  "running": "has taken it",
+  "not running": "is not running",
+  "not asked": "was not asked",
+};
+
 /** An update that can be carried out. */
 export interface PreparedUpdate {
-  /** Equal for updates that would tell the same. */
+  /** Equal for updates that would tell the same, to an Envoy or to none. */
   readonly key: string;
-  /** Whether an Envoy runs that will be asked. */
-  readonly running: boolean;
+  /** What is known of Envoy. */
+  readonly envoy: EnvoyPresence;
   /** The update. */
   readonly update: Update;
 }
@@ -75,7 +93,7 @@ export async function prepareUpdate(
   const before = publish === undefined
     ? undefined
     : await serversBefore(publish, settings, secrets);
-  const running = await isRunning(settings);
+  const presence = await presenceOf(settings);
   const listenerVersion = hash(JSON.stringify(envoy));
   const update: Update = {
     version: config.version,
@@ -90,16 +108,23 @@ export async function prepareUpdate(
       bootstrap: async () => {
         const old = await textOf(files.bootstrap);
         await files.writeBootstrap(admin);
-        return running && old !== await textOf(files.bootstrap);
+        return presence !== "not running" && old !== undefined &&
+          old !== await textOf(files.bootstrap);
       },
     },
-    take: running ? takeOf(settings) : (_kind, _version, write) => write(),
+    take: presence === "not running"
+      ? (_kind, _version, write) => write()
+      : takeOf(settings),
     publish: async () => {
       if (publish !== undefined) await replaceFile(publish, text, FILE_MODE);
     },
   };
-  const key = hash(JSON.stringify([text, now, before ?? null, envoy]));
-  return { key, running, update };
+  // With Envoy's presence: what was written while it was down is not known to
+  // be taken, so it is told once more as soon as it is up.
+  const key = hash(
+    JSON.stringify([text, now, before ?? null, envoy, presence]),
+  );
+  return { key, envoy: presence, update };
 }
 
 /**
@@ -142,14 +167,15 @@ async function snapshot(dir: string): Promise<() => Promise<void>> {
   };
 }
 
-/** Whether an Envoy is there to be asked; where none can be, one may be. */
-async function isRunning({ admin }: Settings): Promise<boolean> {
-  if (admin === undefined) return true;
+/** @throws {SilentAdminError} If there is one that does not answer. */
+async function presenceOf({ admin }: Settings): Promise<EnvoyPresence> {
+  if (admin === undefined) return "not asked";
   try {
     await adminOf(admin).state();
-    return true;
-  } catch {
-    return false;
+    return "running";
+  } catch (error) {
+    if (error instanceof SilentAdminError) throw error;
+    return "not running";
   }
 }
 
@@ -169,6 +195,9 @@ function takeOf({ admin, envoy: { tls } }: Settings): Take {
     for (const part of told(kind)) {
       await adminOf(admin, part).taken(part, version, before);
     }
+    if (kind !== "listener" || tls === undefined) return;
+    if (await adminOf(admin).hasCertificate()) return;
+    throw new RejectedError("certificates", NO_CERTIFICATE);
   };
 }
 
@@ -177,6 +206,9 @@ const REFUSED = "config update rejected: its own log says why";
 const REFUSED_PAIR = `${REFUSED}. Remedy: name files with ` +
   "--tls-certificate and --tls-key that are there, that Envoy's user may " +
   "read and that belong together";
+const NO_CERTIFICATE = "it has refused the same before, and does not read " +
+  "the files again. Remedy: mend the files of --tls-certificate and " +
+  "--tls-key, which Envoy's log names, and restart Envoy";
 
 function adminOf(address: TcpAddress, kind?: TakenKind): EnvoyAdmin {
   const reason = kind === "certificates" ? REFUSED_PAIR : REFUSED;

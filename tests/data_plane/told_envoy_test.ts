@@ -9,6 +9,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { freePort, releasePort } from "../../shared/local/ports.ts";
+import { LocalProcess } from "../../shared/local/processes.ts";
 import { type RawServer, startRawServer } from "../fixtures/raw_server.ts";
 import { envoyPath } from "../support/envoy_path.ts";
 import { PROJECT_DIR } from "../support/paths.ts";
@@ -20,6 +22,7 @@ import {
   type ToldGateway,
 } from "./_told_envoy.ts";
 
+const HOST = "127.0.0.1";
 const TLS = `${PROJECT_DIR}/tests/fixtures/tls`;
 const CA = await Deno.readTextFile(`${TLS}/ca.pem`);
 
@@ -220,6 +223,58 @@ for (
     await handshake("localhost", CA);
   });
 }
+
+proves(
+  "what was told before Envoy was up is told once more when it is, and a refusal is an error",
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    const dir = await Deno.makeTempDir({ prefix: "told-late-" });
+    stack.defer(() => Deno.remove(dir, { recursive: true }));
+    const [port, adminPort] = [freePort(HOST), freePort(HOST)];
+    for (const taken of [port, adminPort]) {
+      stack.defer(() => releasePort(taken));
+    }
+    await Deno.writeTextFile(
+      `${dir}/config.yaml`,
+      "servers: [{name: a, url: 'http://127.0.0.1:1/mcp'}]",
+    );
+    const follower = stack.use(
+      new LocalProcess({
+        name: "envoy-config",
+        command: Deno.execPath(),
+        args: [
+          ...["run", "-A", `${PROJECT_DIR}/router/main.ts`, "envoy-config"],
+          ...["--watch", "--config", `${dir}/config.yaml`],
+          ...["--out", `${dir}/envoy`, "--secrets-dir", dir],
+          ...["--listen", `${HOST}:${port}`, "--admin", `${HOST}:${adminPort}`],
+          ...["--router", `unix:${dir}/router.sock`, "--broker", `${HOST}:1`],
+          ...["--tls-certificate", `${TLS}/server.pem`],
+          ...["--tls-key", `${dir}/tls.key`],
+        ],
+      }),
+    );
+    await follower.start();
+    await eventually(() => {
+      assertStringIncludes(follower.log.join("\n"), "is not running");
+    });
+    const envoy = stack.use(
+      new LocalProcess({
+        name: "envoy",
+        command: await envoyPath(),
+        args: [
+          ...["-c", `${dir}/envoy/bootstrap.json`, "--disable-hot-restart"],
+          ...["--concurrency", "1", "--log-level", "warn"],
+        ],
+      }),
+    );
+    await envoy.start();
+    await eventually(() => {
+      const log = follower.log.join("\n");
+      assertStringIncludes(log, "configuration not told");
+      assertStringIncludes(log, "Cannot use new certificates");
+    }, { deadlineMs: 40_000 });
+  },
+);
 
 proves("a new certificate needs no restart and no command", async () => {
   const { dir } = world();
