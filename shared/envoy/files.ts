@@ -83,7 +83,8 @@ export function joinServers(
 const PRIVATE = 0o600;
 
 /**
- * Replaces a file as a whole: whoever reads it sees the old or the new one.
+ * Replaces a file as a whole: whoever reads it sees the old or a new one, also
+ * where two programs replace it at a time.
  *
  * @param mode Who may read it; its owner where left out.
  */
@@ -92,9 +93,15 @@ export async function replaceFile(
   text: string,
   mode: number = PRIVATE,
 ): Promise<void> {
-  const partial = `${path}.partial`;
-  await Deno.writeTextFile(partial, text, { mode });
-  await Deno.rename(partial, path);
+  const partial = `${path}.${crypto.randomUUID()}.partial`;
+  try {
+    await Deno.writeTextFile(partial, text, { mode, createNew: true });
+    await Deno.rename(partial, path);
+  } catch (error) {
+    // It may not have come into being; the first failure is what matters.
+    await Deno.remove(partial).catch(() => {});
+    throw error;
+  }
 }
 
 /** The files of one Envoy, in one folder. */
