@@ -158,9 +158,11 @@ export async function runUntilSignal(options: RunOptions): Promise<number> {
       start(options, life).then(() => up = true),
       ended.promise,
     ]);
-    const { code, delaySeconds } = await ended.promise;
+    const { code: first, delaySeconds } = await ended.promise;
     await pause(delaySeconds, failed.signal);
     await drain(steps, options.drainSeconds * 1000, log);
+    // Something essential may go after the signal, in the delay or the drain.
+    const code = failed.signal.aborted ? 1 : first;
     log.info("stopped", { code });
     return code;
   } finally {

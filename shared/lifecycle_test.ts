@@ -391,3 +391,26 @@ Deno.test("a real program survives what nobody caught, save a broken invariant",
   ]);
   assertEquals(code, 1);
 });
+
+for (
+  const { name, failsIn } of [
+    { name: "the delay", failsIn: "delay" },
+    { name: "the drain", failsIn: "drain" },
+  ]
+) {
+  Deno.test(`runUntilSignal() answers 1 where something essential goes in ${name} after SIGTERM`, async () => {
+    const life = new Life();
+    const fail = () => life.uncaught(new BrokenInvariant("its state is wrong"));
+    const code = life.run({
+      drainDelaySeconds: failsIn === "delay" ? 3_600 : 0,
+      start: (own) => {
+        own.onDrain("first", () => failsIn === "drain" ? fail() : undefined);
+      },
+    });
+    await nextTurn();
+    life.signal("SIGTERM");
+    if (failsIn === "delay") fail();
+    assertEquals(await code, 1);
+    assertEquals(life.messages().slice(-2), ["drained: first", "stopped"]);
+  });
+}
