@@ -4,16 +4,15 @@
  * @module
  */
 
-import { ScratchMemory } from "../shared/bytes.ts";
+import { joinBytes, joinText } from "../shared/bytes.ts";
 import { GatewayError, refusalResponse } from "../shared/errors.ts";
-import { LIMITS } from "../shared/limits.ts";
 import type { Era } from "../shared/mcp.ts";
-
-/** As large as a page of a list may become, and what goes with it. */
-const scratch = new ScratchMemory(LIMITS.listPageBytes + 64 * 1024);
 
 /**
  * Answers with one JSON-RPC message, or a batch of them.
+ *
+ * A response has a copy of the bytes that it is made from, and for hundreds of
+ * kilobytes that costs more than all else. Text is handed on as it is.
  *
  * @param parts The pieces of it.
  */
@@ -21,9 +20,7 @@ export function jsonResponse(
   parts: readonly Uint8Array[],
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  // A response has a copy of the bytes that it is made from (Fetch, "extract a
-  // body"): theirs may be used again at once.
-  return new Response(scratch.join(parts), {
+  return new Response(joinText(parts) ?? joinBytes(parts), {
     headers: { "content-type": "application/json", ...headers },
   });
 }

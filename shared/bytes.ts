@@ -22,40 +22,39 @@ export function joinBytes(
   return whole;
 }
 
+/** Bytes from which on the text of a piece is remembered. */
+const REMEMBERED_BYTES = 4 * 1024;
+
+const texts = new WeakMap<Uint8Array, string>();
+// Not `fatal`: Deno makes strings of two bytes a character then, and writing
+// these takes twice the time.
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Stands in a text for what was no UTF-8, seldom for itself. */
+const REPLACEMENT = "\uFFFD";
+
 /**
- * Puts pieces together in memory that is used again, for whoever copies the
- * whole at once: new memory for a list of hundreds of kilobytes costs more than
- * all else that it takes to answer with one.
+ * The pieces as one text, which has the same bytes. That of a large piece is
+ * remembered as long as there is the piece, which must not change.
+ *
+ * @returns Undefined where a piece is no UTF-8 by itself, or might not be.
  */
-export class ScratchMemory {
-  readonly #keptBytes: number;
-  #memory = new Uint8Array();
-
-  /**
-   * Begins with no memory.
-   *
-   * @param keptBytes Memory that is kept at most; for more, new one is taken.
-   */
-  constructor(keptBytes: number) {
-    this.#keptBytes = keptBytes;
+export function joinText(parts: readonly Uint8Array[]): string | undefined {
+  let whole = "";
+  for (const part of parts) {
+    const text = textOf(part);
+    if (text === undefined) return undefined;
+    whole += text;
   }
+  return whole;
+}
 
-  /** Makes one piece of many, which is good until the next call. */
-  join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-    const size = parts.reduce((sum, part) => sum + part.byteLength, 0);
-    if (size > this.#keptBytes) return joinBytes(parts);
-    if (size > this.#memory.byteLength) {
-      // Twice as much at least, so that it does not grow with each call.
-      const grown = Math.max(size, 2 * this.#memory.byteLength);
-      this.#memory = new Uint8Array(Math.min(grown, this.#keptBytes));
-    }
-    let at = 0;
-    for (const part of parts) {
-      this.#memory.set(part, at);
-      at += part.byteLength;
-    }
-    return this.#memory.subarray(0, size);
-  }
+function textOf(part: Uint8Array): string | undefined {
+  const known = texts.get(part);
+  if (known !== undefined) return known;
+  const text = utf8.decode(part);
+  if (text.includes(REPLACEMENT)) return undefined;
+  if (part.byteLength >= REMEMBERED_BYTES) texts.set(part, text);
+  return text;
 }
 
 /**

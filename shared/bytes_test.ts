@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
-import { arrayParts, joinBytes, ScratchMemory } from "./bytes.ts";
+import { assertEquals } from "@std/assert";
+import { arrayParts, joinBytes, joinText } from "./bytes.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -24,25 +24,18 @@ Deno.test("joinBytes() makes nothing of nothing, and a copy of one", () => {
   assertEquals(decode(one), "a");
 });
 
-Deno.test("ScratchMemory.join() uses its memory again, whatever is put together", () => {
-  const scratch = new ScratchMemory(100);
-  const text = (...parts: readonly string[]) =>
-    new TextDecoder().decode(
-      scratch.join(parts.map((part) => new TextEncoder().encode(part))),
-    );
-  assertEquals(text(), "");
-  assertEquals(text("a", "", "bc"), "abc");
-  assertEquals(text("longer than before"), "longer than before");
-  assertEquals(text("d"), "d");
-  const first = scratch.join([Uint8Array.of(1)]);
-  assertEquals(scratch.join([Uint8Array.of(2)]).buffer, first.buffer);
+Deno.test("joinText() has the bytes of its pieces, marks and all", () => {
+  const parts = ["", "\uFEFF{", "é🚀".repeat(2_000), "}"].map(encode);
+  for (let time = 0; time < 2; time++) {
+    assertEquals(encode(joinText(parts)!), joinBytes(parts));
+  }
 });
 
-Deno.test("ScratchMemory.join() keeps no more than it may", () => {
-  const scratch = new ScratchMemory(4);
-  const large = scratch.join([new Uint8Array(3), new Uint8Array(2)]);
-  assertEquals(large.byteLength, 5);
-  const next = scratch.join([new Uint8Array(4)]);
-  assert(next.buffer !== large.buffer);
-  assertEquals(next.buffer.byteLength, 4);
+Deno.test("joinText() makes nothing of what is no UTF-8", () => {
+  assertEquals(joinText([encode("a"), Uint8Array.of(0xff)]), undefined);
+  const [rocket] = ["🚀"].map(encode);
+  assertEquals(
+    joinText([rocket!.subarray(0, 2), rocket!.subarray(2)]),
+    undefined,
+  );
 });
