@@ -17,7 +17,7 @@ import { carrierOf, type GrpcServer } from "./grpc_carrier.ts";
 import { type H2Listener, listenH2 } from "./h2/listen.ts";
 import { listenNatively, NATIVE_ONLY } from "./old_http2.ts";
 import { ProcessCall, type ProcessOptions } from "./process_call.ts";
-import { UnderWay } from "./under_way.ts";
+import { NO_PACE, NODE_HTTP2_PACE, UnderWay } from "./under_way.ts";
 
 /** What the server needs. */
 export interface ProcessorOptions extends ProcessOptions {
@@ -111,7 +111,11 @@ export async function serveProcessor(
       // First the exchanges, then the connections: closing a connection resets
       // the streams on it now and then (node:http2 in Deno), and exchanges that
       // Envoy still begins on it are as good as any.
-      await underWay.drain(waitOnTimer, deadline);
+      await underWay.drain(
+        waitOnTimer,
+        deadline,
+        grpcJs === undefined ? NO_PACE : NODE_HTTP2_PACE,
+      );
       await Promise.all([...own.map((one) => one.end()), grpcJs?.close()]);
       for (const socket of sockets) socket.destroy();
     },

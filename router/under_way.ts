@@ -20,14 +20,23 @@ export interface UnderWayExchange {
   letGo(): void;
 }
 
+/** How fast exchanges are let go. */
+export interface LetGoPace {
+  /** Exchanges at once. */
+  readonly burst: number;
+  /** Exchanges per look from then on. */
+  readonly perLook: number;
+}
+
 /**
- * Exchanges that are let go at once. Envoy answers each with a reset, of which
- * node:http2 takes a burst of 1,000 before it closes the connection with all
- * that is on it.
+ * The pace for grpc-js. Envoy answers each exchange that is let go with a
+ * reset, of which node:http2 takes a burst of 1,000, then 33 a second, before it
+ * closes the connection with all that is on it.
  */
-const BURST = 700;
-/** Exchanges that are let go per look from then on: 20 a second of 33. */
-const PER_LOOK = 1;
+export const NODE_HTTP2_PACE: LetGoPace = { burst: 700, perLook: 1 };
+/** The pace for our own HTTP/2, which takes any number of resets. */
+export const NO_PACE: LetGoPace = { burst: Infinity, perLook: 0 };
+
 /** Milliseconds between two looks. */
 const LOOK_MS = 50;
 
@@ -51,8 +60,12 @@ export class UnderWay {
   }
 
   /** Waits until there is none, and lets go of those that are done. */
-  async drain(wait: Wait, signal: AbortSignal): Promise<void> {
-    let left = BURST;
+  async drain(
+    wait: Wait,
+    signal: AbortSignal,
+    { burst, perLook }: LetGoPace = NO_PACE,
+  ): Promise<void> {
+    let left = burst;
     while (this.#exchanges.size > 0 && !signal.aborted) {
       for (const exchange of this.#exchanges) {
         if (left === 0) break;
@@ -63,7 +76,7 @@ export class UnderWay {
       }
       if (this.#exchanges.size === 0) break;
       await wait(LOOK_MS, signal);
-      left = Math.min(BURST, left + PER_LOOK);
+      left = Math.min(burst, left + perLook);
     }
   }
 }

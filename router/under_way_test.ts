@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { UnderWay, type UnderWayExchange } from "./under_way.ts";
+import {
+  type LetGoPace,
+  NO_PACE,
+  NODE_HTTP2_PACE,
+  UnderWay,
+  type UnderWayExchange,
+} from "./under_way.ts";
 
 class Exchange implements UnderWayExchange {
   isDone: boolean;
@@ -15,7 +21,10 @@ class Exchange implements UnderWayExchange {
 }
 
 /** Exchanges under way, and a clock that does something at each look. */
-function underWay(exchanges: readonly Exchange[]) {
+function underWay(
+  exchanges: readonly Exchange[],
+  pace: LetGoPace = NO_PACE,
+) {
   const all = new UnderWay();
   for (const one of exchanges) all.add(one);
   let looks = 0;
@@ -24,10 +33,14 @@ function underWay(exchanges: readonly Exchange[]) {
     all,
     /** Drains; answers how often it had to wait. */
     async drain(onLook: (look: number) => void): Promise<number> {
-      await all.drain(() => {
-        onLook(++looks);
-        return Promise.resolve();
-      }, signal);
+      await all.drain(
+        () => {
+          onLook(++looks);
+          return Promise.resolve();
+        },
+        signal,
+        pace,
+      );
       return looks;
     },
   };
@@ -60,7 +73,7 @@ Deno.test("UnderWay.drain() lets go of an exchange that is done meanwhile", asyn
 
 Deno.test("UnderWay.drain() lets go of so many that Envoy's resets stay below what node:http2 takes", async () => {
   const exchanges = Array.from({ length: 710 }, () => new Exchange(true));
-  const { all, drain } = underWay(exchanges);
+  const { all, drain } = underWay(exchanges, NODE_HTTP2_PACE);
   const looks = await drain((look) => {
     assertEquals(letGo(exchanges), 699 + look);
   });
@@ -78,4 +91,11 @@ Deno.test("UnderWay.drain() waits no longer than it is told to", async () => {
     return Promise.resolve();
   }, over.signal);
   assertEquals([all.size, asking.wasLetGo], [1, false]);
+});
+
+Deno.test("UnderWay.drain() lets all go at once where any number of resets is taken", async () => {
+  const exchanges = Array.from({ length: 5_000 }, () => new Exchange(true));
+  const { all, drain } = underWay(exchanges);
+  assertEquals(await drain(() => {}), 0);
+  assertEquals([letGo(exchanges), all.size], [5_000, 0]);
 });

@@ -212,10 +212,8 @@ export class H2Connection implements StreamHost {
     }
     const data = withoutPadding(frame);
     const stream = this.#streams.get(this.#begun(id));
-    if (stream === undefined || stream.remoteEnded) {
-      this.#onStrayData(id);
-      return;
-    }
+    if (stream === undefined) return this.#onStrayData(id);
+    if (stream.remoteEnded) return this.#break(stream, h2.STREAM_CLOSED);
     if (size > stream.receiveWindow) {
       return this.#break(stream, h2.FLOW_CONTROL_ERROR);
     }

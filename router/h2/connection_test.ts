@@ -300,6 +300,24 @@ Deno.test("H2Connection takes a message larger than the window, and the next one
   assertGreater(widened(), 500_000);
 });
 
+Deno.test("H2Connection breaks off a stream that goes on behind its end", () => {
+  const peer = connect();
+  peer.greet();
+  peer.send(
+    frame(h2.HEADERS, h2.END_HEADERS, 1, REQUEST),
+    frame(h2.DATA, h2.END_STREAM, 1, message(1)),
+    frame(h2.DATA, 0, 1, message(1)),
+  );
+  const [reset, ...rest] = peer.frames();
+  assertEquals([reset?.type, reset?.stream], [h2.RST_STREAM, 1]);
+  assertEquals(uint32(reset!.payload, 0), h2.STREAM_CLOSED);
+  assertEquals(rest, []);
+  const [{ call, said }] = peer.calls as [typeof peer.calls[number]];
+  assertEquals(said, ["message of 1", "end", "cancelled"]);
+  call.write(new Uint8Array(1));
+  assertEquals(peer.frames(), []);
+});
+
 Deno.test("H2Connection refuses what is too much at once, and takes more when that is done", () => {
   const peer = connect();
   peer.greet();

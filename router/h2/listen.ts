@@ -68,8 +68,8 @@ export function listenH2(
 }
 
 /** Takes connections until it is closed; never rejects. */
-async function acceptAll(
-  listener: Deno.Listener,
+export async function acceptAll(
+  listener: Pick<Deno.Listener, "accept">,
   serve: (conn: Deno.Conn) => void,
   closing: AbortSignal,
   log: Logger,
@@ -79,9 +79,18 @@ async function acceptAll(
       serve(await listener.accept());
     } catch (error) {
       if (closing.aborted) return;
+      // Its peer has left already; the next one need not wait for that.
+      if (isGone(error)) continue;
       // No file descriptors left, for example: there may be some again.
       log.warn("connection not taken", { error });
       await waitOnTimer(AGAIN_MS, closing);
     }
   }
+}
+
+/** Whether a connection was over before it was taken. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
 }

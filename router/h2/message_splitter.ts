@@ -17,10 +17,11 @@ const TAKEN_ON_TRUST_BYTES = 256 * 1024;
 const NOTHING = new Uint8Array();
 
 /**
- * What a message may have: far more than Envoy buffers, and less than a peer
- * could have us keep by announcing four gigabytes.
+ * What a message may have: a body of the largest size that may be chosen
+ * (`--max-body-bytes`) and what stands around it. Memory for it is taken as it
+ * comes.
  */
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 257 * 1024 * 1024;
 
 /** Splits one stream's data. */
 export class MessageSplitter {

@@ -5,16 +5,12 @@
  * @module
  */
 
-import { waitOnTimer } from "../../shared/wait_on_timer.ts";
 import type { AcceptCall } from "../grpc_call.ts";
 import { H2Connection } from "./connection.ts";
+import { ConnWriter, MAX_UNWRITTEN_BYTES } from "./conn_writer.ts";
 
 /** What is read at once. */
 const READ_BYTES = 256 * 1024;
-/** With so much that a peer has not taken it is not read from. */
-const MAX_UNWRITTEN_BYTES = 1024 * 1024;
-/** For a goodbye to be read; who has not by then does not. */
-const GOODBYE_MS = 2_000;
 
 /** A connection that is served. */
 export interface ServedConn {
@@ -80,77 +76,4 @@ async function read(
   }
   connection.lost();
   writer.destroy();
-}
-
-/** Writes one piece after the other. */
-class ConnWriter {
-  /** Bytes that the peer has not taken. */
-  unwritten = 0;
-  readonly #conn: Deno.Conn;
-  #pieces: { readonly bytes: Uint8Array; readonly done: () => void }[] = [];
-  #writing = false;
-  #ending = false;
-  #destroyed = false;
-  readonly #over = new AbortController();
-  #waiting: (() => void) | undefined;
-
-  constructor(conn: Deno.Conn) {
-    this.#conn = conn;
-  }
-
-  write(bytes: Uint8Array, done: () => void): void {
-    if (this.#destroyed) return done();
-    this.unwritten += bytes.length;
-    this.#pieces.push({ bytes, done });
-    if (!this.#writing) void this.#writeAll();
-  }
-
-  /** Ends the connection: once all is written, and the peer has read it. */
-  end(): void {
-    this.#ending = true;
-    if (!this.#writing) void this.#shutDown();
-    void waitOnTimer(GOODBYE_MS, this.#over.signal).then(() => this.destroy());
-  }
-
-  /** Ends our half. Were all of it closed, what is unread would be lost. */
-  async #shutDown(): Promise<void> {
-    await this.#conn.closeWrite().catch(() => this.destroy());
-  }
-
-  /** Resolves when the peer has taken most of it, or never will. */
-  caughtUp(): Promise<void> {
-    return new Promise((resolve) => this.#waiting = resolve);
-  }
-
-  destroy(): void {
-    if (this.#destroyed) return;
-    this.#destroyed = true;
-    this.#over.abort();
-    this.#conn.close();
-    this.#waiting?.();
-  }
-
-  async #writeAll(): Promise<void> {
-    this.#writing = true;
-    for (let at = 0; at < this.#pieces.length; at++) {
-      const { bytes, done } = this.#pieces[at]!;
-      if (!this.#destroyed) await this.#writeOne(bytes);
-      this.unwritten -= bytes.length;
-      done();
-      if (this.unwritten < MAX_UNWRITTEN_BYTES / 2) this.#waiting?.();
-    }
-    this.#pieces = [];
-    this.#writing = false;
-    if (this.#ending && !this.#destroyed) await this.#shutDown();
-  }
-
-  async #writeOne(bytes: Uint8Array): Promise<void> {
-    try {
-      for (let at = 0; at < bytes.length;) {
-        at += await this.#conn.write(bytes.subarray(at));
-      }
-    } catch {
-      this.destroy();
-    }
-  }
 }
