@@ -297,6 +297,20 @@ export class KubeClient {
     return found;
   }
 
+  async #isDiscovered({ spec }: KubeObject): Promise<boolean> {
+    const { group, names, versions } = spec;
+    try {
+      for (const { name, served } of versions) {
+        if (served) {
+          await this.#resource(`/apis/${group}/${name}`, names.kind);
+        }
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Waits until the kind that a definition defines is served. */
   async #established(definition: KubeObject): Promise<void> {
     const deadline = performance.now() + ESTABLISHED_MS;
@@ -307,7 +321,11 @@ export class KubeClient {
         conditions.some((one: { type: string; status: string }) =>
           one.type === type && one.status === "True"
         );
-      if (is("Established") && is("NamesAccepted")) return;
+      // Discovery knows of it a moment later than its conditions say.
+      if (
+        is("Established") && is("NamesAccepted") &&
+        await this.#isDiscovered(definition)
+      ) return;
       if (performance.now() > deadline) {
         throw new Error(
           `${definition.metadata.name} is not served: ${
