@@ -31,7 +31,7 @@ import { openingSteps } from "./sessions.ts";
  * Sessions that come and go before the first look: what a process takes once it
  * has much to do, it does not take for sessions.
  */
-const PASSING = 2_000;
+const PASSING = 5_000;
 /** Sessions that are there at the first look. */
 const WARM = 500;
 const SESSIONS = 9_500;
