@@ -75,3 +75,16 @@ export interface Outcome {
   /** CPU time that the clients themselves took, microseconds. */
   readonly cpuUs: number;
 }
+
+/** What failed in several campaigns, together. */
+export function failuresOf(
+  outcomes: readonly Outcome[],
+): Pick<Outcome, "failures" | "firstFailure"> {
+  const failed = outcomes.find(({ failures }) => failures > 0);
+  return {
+    failures: outcomes.reduce((sum, { failures }) => sum + failures, 0),
+    ...(failed?.firstFailure === undefined
+      ? {}
+      : { firstFailure: failed.firstFailure }),
+  };
+}

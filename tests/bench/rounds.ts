@@ -6,7 +6,7 @@
  */
 
 import { runCampaign } from "./bench_tools.ts";
-import type { Campaign, Outcome } from "./campaign.ts";
+import { type Campaign, failuresOf, type Outcome } from "./campaign.ts";
 import { cpuBetween, type Usage, usageOfAll } from "./process_usage.ts";
 import type { PathResult } from "./results.ts";
 import { rotated, spread } from "./statistics.ts";
@@ -95,14 +95,10 @@ export async function measureRounds(
     name,
     summed(measured[name]!, await usageOfAll(pids), messages[name]),
   ]));
-  const failed = outcomes.find(({ failures }) => failures > 0);
   return {
     rounds: measured,
     paths: Object.fromEntries(summaries),
-    failures: outcomes.reduce((sum, { failures }) => sum + failures, 0),
-    ...(failed?.firstFailure === undefined
-      ? {}
-      : { firstFailure: failed.firstFailure }),
+    ...failuresOf(outcomes),
   };
 }
 

@@ -10,7 +10,7 @@
  */
 
 import { BenchTool, runCampaign } from "../bench_tools.ts";
-import type { Outcome, Step } from "../campaign.ts";
+import { failuresOf, type Outcome, type Step } from "../campaign.ts";
 import type { Bench, Cell } from "../cell.ts";
 import { learn } from "../learn.ts";
 import { type OwnGateway, startOwnGateway } from "../own_gateway.ts";
@@ -99,13 +99,9 @@ export function memoryCells(): readonly Cell[] {
       });
       await listeners.said();
       const listening = await settled(bench, own, pinged);
-      const failed = outcomes.find(({ failures }) => failures > 0);
       return {
         paths: {},
-        failures: outcomes.reduce((sum, { failures }) => sum + failures, 0),
-        ...(failed?.firstFailure === undefined
-          ? {}
-          : { firstFailure: failed.firstFailure }),
+        ...failuresOf(outcomes),
         figures: [
           ...perOne("an idle session", before, idle, more, {
             router: 5,

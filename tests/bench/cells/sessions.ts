@@ -6,7 +6,12 @@
  */
 
 import { runCampaign } from "../bench_tools.ts";
-import type { Campaign, Outcome, Step } from "../campaign.ts";
+import {
+  type Campaign,
+  failuresOf,
+  type Outcome,
+  type Step,
+} from "../campaign.ts";
 import { type Bench, type Cell, foundIn } from "../cell.ts";
 import { learn } from "../learn.ts";
 import {
@@ -110,13 +115,9 @@ function firstCallCell(): Cell {
       }
       const sessions = campaign.iterations ?? 0;
       const outcomes = [warm, ...rounds.map(({ outcome }) => outcome)];
-      const failed = outcomes.find(({ failures }) => failures > 0);
       return {
         paths: {},
-        failures: outcomes.reduce((sum, { failures }) => sum + failures, 0),
-        ...(failed?.firstFailure === undefined
-          ? {}
-          : { firstFailure: failed.firstFailure }),
+        ...failuresOf(outcomes),
         figures: [
           ...times(rounds.map(({ outcome }) => outcome)),
           ...exchanges(rounds.map(({ counts }) => counts), sessions),
