@@ -6,11 +6,12 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { type Address, formatAddress } from "../shared/address.ts";
+import { formatAddress } from "../shared/address.ts";
 import type { Catalog } from "../shared/catalog.ts";
 import type { GatewayConfig } from "../shared/config/model.ts";
 import { formatProblem } from "../shared/config/parse.ts";
 import { GatewayError } from "../shared/errors.ts";
+import { connectTo } from "../shared/connect_to.ts";
 import { fetchAbortably } from "../shared/fetch_abortably.ts";
 import { serveInternal } from "../shared/internal_server.ts";
 import { LIMITS } from "../shared/limits.ts";
@@ -291,18 +292,6 @@ function exchangeMetrics(
     total.labels({ outcome }).inc();
     seconds.observe(durationMs / 1000);
   };
-}
-
-/** Connects to one of our own addresses. */
-function connectTo(address: Address): Promise<Deno.Conn> {
-  if (address.kind === "unix") {
-    return Deno.connect({ transport: "unix", path: address.path });
-  }
-  const anywhere = address.host === "0.0.0.0" || address.host === "::";
-  return Deno.connect({
-    hostname: anywhere ? "localhost" : address.host,
-    port: address.port,
-  });
 }
 
 /** A deadline so many milliseconds from now. */

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Address, reachableAt } from "./address.ts";
+import type { Address } from "./address.ts";
+import { connectTo } from "./connect_to.ts";
 
 /** What came back. */
 export interface InternalAnswer {
@@ -32,7 +33,7 @@ export async function askInternal(
   signal: AbortSignal,
 ): Promise<InternalAnswer> {
   signal.throwIfAborted();
-  using connection = await connect(reachableAt(address));
+  using connection = await connectTo(address);
   const close = () => {
     try {
       connection.close();
@@ -51,12 +52,6 @@ export async function askInternal(
   } finally {
     signal.removeEventListener("abort", close);
   }
-}
-
-function connect(address: Address): Promise<Deno.Conn> {
-  return address.kind === "unix"
-    ? Deno.connect({ transport: "unix", path: address.path })
-    : Deno.connect({ hostname: address.host, port: address.port });
 }
 
 async function write(connection: Deno.Conn, text: string): Promise<void> {

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { joinBytes } from "../../shared/bytes.ts";
 import type { AcceptCall } from "../grpc_call.ts";
 import * as h2 from "./frames.ts";
 import { FrameSplitter, uint31 } from "./frame_splitter.ts";
@@ -271,12 +272,12 @@ export class H2Connection implements StreamHost {
     if ((flags & h2.END_HEADERS) !== 0) this.#endHeaders(headers);
   }
 
-  #endHeaders({ stream: id, endStream, parts, bytes }: OpenHeaders): void {
+  #endHeaders({ stream: id, endStream, parts }: OpenHeaders): void {
     this.#headers = undefined;
     const [first] = parts;
     const block = parts.length === 1 && first !== undefined
       ? first
-      : joined(parts, bytes);
+      : joinBytes(parts);
     const fields = this.#hpack.read(block);
     if (fields === "malformed") {
       throw new ConnectionError(h2.COMPRESSION_ERROR, fields);
@@ -473,16 +474,6 @@ function withoutPadding({ flags, payload }: h2.Frame): Uint8Array {
   if (padding === undefined) throw frameSizeError();
   if (padding >= payload.length) throw protocolError("all padding");
   return payload.subarray(1, payload.length - padding);
-}
-
-function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const all = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 function protocolError(what: string): ConnectionError {
